@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs every check and every test. The last line is the count: "N passed, N failed[, N skipped]".
+# Usage: scripts/test.sh [BAZEL_TEST_ARGUMENT...]
+#
+#   scripts/test.sh                          lint, then all tests
+#   scripts/test.sh --config=asan            all tests under AddressSanitizer and UBSan (also tsan)
+#   scripts/test.sh //tests/routing/...      these tests only
+#
+# A configuration or a target asks for tests only, so those skip the lint. As root or anybody else.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec </dev/null
+
+lint=true
+targets=(//...)
+for argument in "$@"; do
+  case "$argument" in
+    //* | -//* | :*) lint=false targets=() ;;
+    --config=*) lint=false ;;
+  esac
+done
+
+scratch=$(mktemp -d)
+cleanup() {
+  rm -rf "$scratch"
+  # A continuous integration system wants its machine back without our build server on it.
+  if [[ ${CI:-} == true ]]; then bazel shutdown || true; fi
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+scripts/setup.sh --no-build
+
+broken=()
+if $lint; then
+  echo "== lint"
+  python3 scripts/lint.py || broken+=(lint)
+fi
+
+echo "== bazel test ${targets[*]} $*"
+bazel test --keep_going --build_event_json_file="$scratch/events" "$@" "${targets[@]}" ||
+  broken+=("bazel test (exit code $?)")
+
+python3 scripts/count_tests.py "$scratch/events" "${broken[@]}"
