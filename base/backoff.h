@@ -23,7 +23,8 @@ struct BackoffOptions {
 class Backoff {
  public:
   // The clock must outlive this. Equal seeds give equal delays.
-  Backoff(const BackoffOptions& options, const Clock& clock, uint64_t seed = std::random_device()());
+  Backoff(const BackoffOptions& options, const Clock& clock,
+          uint64_t seed = std::random_device()());
 
   // How long to wait before the next attempt. Each call counts as one failure.
   Duration Next();

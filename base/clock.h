@@ -8,7 +8,8 @@
 
 namespace podroute {
 
-// A latch that ends waits: set once, never unset. Thread-safe. A Clock's WaitFor returns early on it.
+// A latch that ends waits: set once, never unset. Thread-safe. A Clock's WaitFor returns early on
+// it.
 class StopToken;
 
 using Duration = std::chrono::nanoseconds;
@@ -19,8 +20,8 @@ using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual MonotonicTime Now() const = 0;   // CLOCK_MONOTONIC: for durations and deadlines.
-  virtual WallTime WallNow() const = 0;    // CLOCK_REALTIME: for what is shown or sent.
+  virtual MonotonicTime Now() const = 0;  // CLOCK_MONOTONIC: for durations and deadlines.
+  virtual WallTime WallNow() const = 0;   // CLOCK_REALTIME: for what is shown or sent.
   // Waits for `duration` or until `stop` is set, whichever comes first. True when the whole time
   // went by, false when stopped.
   virtual bool WaitFor(Duration duration, StopToken& stop) = 0;

@@ -48,8 +48,7 @@ Result<std::unique_ptr<EventLoop>> EventLoop::Create() {
   if (!loop->epoll_) return Status::FromErrno(errno, "epoll_create1");
   loop->stop_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!loop->stop_) return Status::FromErrno(errno, "eventfd");
-  PODROUTE_RETURN_IF_ERROR(
-      loop->Add(loop->stop_.get(), [fd = loop->stop_.get()] { Drain(fd); }));
+  PODROUTE_RETURN_IF_ERROR(loop->Add(loop->stop_.get(), [fd = loop->stop_.get()] { Drain(fd); }));
   return loop;
 }
 

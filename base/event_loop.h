@@ -14,8 +14,8 @@
 
 namespace podroute {
 
-// Level-triggered. Not thread-safe but for Wakeup::Signal and Stop. It wakes for nothing but what is
-// registered: an idle loop makes no system call.
+// Level-triggered. Not thread-safe but for Wakeup::Signal and Stop. It wakes for nothing but what
+// is registered: an idle loop makes no system call.
 class EventLoop {
  public:
   using Callback = std::function<void()>;
@@ -84,7 +84,8 @@ class Timer {
 // inherit the mask). The callback gets the signal's number.
 class SignalWatch {
  public:
-  static Result<std::unique_ptr<SignalWatch>> Create(EventLoop& loop, const std::vector<int>& signals,
+  static Result<std::unique_ptr<SignalWatch>> Create(EventLoop& loop,
+                                                     const std::vector<int>& signals,
                                                      std::function<void(int)> callback);
   ~SignalWatch();
 

@@ -22,8 +22,8 @@ Result<std::string> ReadFile(const std::string& path, size_t max_bytes = kMaxFil
 Result<std::string> ReadAll(int fd, const std::string& name, size_t max_bytes = kMaxFileBytes);
 
 // Replaces `path` so that a reader, and a machine that loses power, sees the old content or the new
-// one and nothing between: temporary file in the same directory, fsync, rename, fsync the directory.
-// On error nothing has changed and no temporary file is left.
+// one and nothing between: temporary file in the same directory, fsync, rename, fsync the
+// directory. On error nothing has changed and no temporary file is left.
 Status WriteFileAtomically(const std::string& path, std::string_view content, mode_t mode = 0644);
 
 }  // namespace podroute

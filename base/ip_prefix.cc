@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/text.h"
+
 namespace podroute {
 namespace {
 
@@ -23,7 +25,8 @@ bool ParseV4(std::string_view text, uint8_t* out) {
     int value = 0;
     int digits = 0;
     for (; at != end && *at >= '0' && *at <= '9'; ++at) {
-      if (digits > 0 && value == 0) return false;  // A leading zero: octal to some, decimal to others.
+      if (digits > 0 && value == 0)
+        return false;  // A leading zero: octal to some, decimal to others.
       value = value * 10 + (*at - '0');
       if (++digits > 3 || value > 255) return false;
     }
@@ -33,16 +36,7 @@ bool ParseV4(std::string_view text, uint8_t* out) {
   return at == end;
 }
 
-// Hostile input can be a megabyte long; a message must not be.
-std::string Quoted(std::string_view text) {
-  constexpr size_t kMost = 64;
-  std::string out = "\"";
-  for (char c : text.substr(0, kMost)) {
-    out += (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) ? '?' : c;
-  }
-  out += text.size() > kMost ? "...\"" : "\"";
-  return out;
-}
+std::string Quoted(std::string_view text) { return "\"" + Printable(text) + "\""; }
 
 }  // namespace
 
@@ -93,7 +87,8 @@ bool IpAddress::IsUnspecified() const {
 
 bool IpAddress::IsLoopback() const {
   if (is_v4()) return bytes_[0] == 127;
-  return bytes_[15] == 1 && std::all_of(bytes_.begin(), bytes_.end() - 1, [](uint8_t b) { return b == 0; });
+  return bytes_[15] == 1 &&
+         std::all_of(bytes_.begin(), bytes_.end() - 1, [](uint8_t b) { return b == 0; });
 }
 
 bool IpAddress::IsMulticast() const {
@@ -198,8 +193,8 @@ Result<std::vector<IpPrefix>> ParsePrefixList(std::string_view text) {
 
 }  // namespace podroute
 
-size_t std::hash<podroute::IpAddress>::operator()(const podroute::IpAddress& address) const noexcept {
+size_t std::hash<podroute::IpAddress>::operator()(
+    const podroute::IpAddress& address) const noexcept {
   std::span<const uint8_t> bytes = address.bytes();
-  return std::hash<std::string_view>()(
-      {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return std::hash<std::string_view>()({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }

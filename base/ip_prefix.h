@@ -24,8 +24,8 @@ int AddressFamily(IpFamily family);
 // "IPv4" or "IPv6", for messages.
 std::string_view IpFamilyName(IpFamily family);
 
-// An IPv4 or IPv6 address, in network byte order. Immutable. Orders IPv4 before IPv6, then by value.
-// A v4-mapped IPv6 address (::ffff:1.2.3.4) is an IPv6 address here.
+// An IPv4 or IPv6 address, in network byte order. Immutable. Orders IPv4 before IPv6, then by
+// value. A v4-mapped IPv6 address (::ffff:1.2.3.4) is an IPv6 address here.
 class IpAddress {
  public:
   IpAddress() = default;  // 0.0.0.0
@@ -77,7 +77,8 @@ class IpPrefix {
   // ("10.244.2.7/24 has host bits set; 10.244.2.0/24 would be right"), as is a missing length.
   static Result<IpPrefix> Parse(std::string_view text);
 
-  // The prefix that `address` is in: host bits are cleared. REQUIRES: 0 <= length <= address.bits().
+  // The prefix that `address` is in: host bits are cleared. REQUIRES: 0 <= length <=
+  // address.bits().
   static IpPrefix Of(const IpAddress& address, int length);
 
   const IpAddress& address() const { return address_; }

@@ -1,5 +1,6 @@
 // Errors as values. No exception crosses a module of podroute: what throws (yaml-cpp, cpprest, the
-// standard library's allocation aside) is caught in the one file that calls it and becomes a Status.
+// standard library's allocation aside) is caught in the one file that calls it and becomes a
+// Status.
 #ifndef PODROUTE_BASE_STATUS_H_
 #define PODROUTE_BASE_STATUS_H_
 
@@ -31,8 +32,8 @@ enum class StatusCode {
 // The name without the k, as logs show it: "NotFound".
 std::string_view StatusCodeName(StatusCode code);
 
-// A result without a value. The message is one line, names what was being done to what, and is meant
-// for an operator. Immutable; cheap to copy when OK.
+// A result without a value. The message is one line, names what was being done to what, and is
+// meant for an operator. Immutable; cheap to copy when OK.
 class [[nodiscard]] Status {
  public:
   Status() = default;  // OK
@@ -62,8 +63,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}             // NOLINT(google-explicit-constructor)
-  Result(Status status) : status_(std::move(status)) {      // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
+  Result(Status status) : status_(std::move(status)) {  // NOLINT(google-explicit-constructor)
     if (status_.ok()) std::abort();  // A Result that is neither value nor error is a bug.
   }
 
@@ -91,17 +92,17 @@ class [[nodiscard]] Result {
 };
 
 // Returns from the enclosing function when `expr`, a Status, is an error.
-#define PODROUTE_RETURN_IF_ERROR(expr)                       \
-  do {                                                       \
-    ::podroute::Status podroute_status_ = (expr);            \
-    if (!podroute_status_.ok()) return podroute_status_;     \
+#define PODROUTE_RETURN_IF_ERROR(expr)                   \
+  do {                                                   \
+    ::podroute::Status podroute_status_ = (expr);        \
+    if (!podroute_status_.ok()) return podroute_status_; \
   } while (false)
 
 #define PODROUTE_CONCAT_INNER_(a, b) a##b
 #define PODROUTE_CONCAT_(a, b) PODROUTE_CONCAT_INNER_(a, b)
 
-// PODROUTE_ASSIGN_OR_RETURN(auto text, ReadFile(path)): declares (or assigns) from a Result's value,
-// or returns its error from the enclosing function.
+// PODROUTE_ASSIGN_OR_RETURN(auto text, ReadFile(path)): declares (or assigns) from a Result's
+// value, or returns its error from the enclosing function.
 #define PODROUTE_ASSIGN_OR_RETURN(lhs, expr) \
   PODROUTE_ASSIGN_OR_RETURN_IMPL_(PODROUTE_CONCAT_(podroute_result_, __LINE__), lhs, expr)
 #define PODROUTE_ASSIGN_OR_RETURN_IMPL_(result, lhs, expr) \

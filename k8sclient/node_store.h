@@ -19,22 +19,24 @@ namespace podroute {
 // What the store held at one moment. Immutable; shared freely between threads.
 struct NodeSnapshot {
   std::vector<std::shared_ptr<const Node>> nodes;  // By name.
-  // A complete list has been seen. Until then nothing may be deleted anywhere on account of `nodes`.
+  // A complete list has been seen. Until then nothing may be deleted anywhere on account of
+  // `nodes`.
   bool synced = false;
-  // Complete lists so far, and those of them that asked for the most recent data (resourceVersion="").
+  // Complete lists so far, and those of them that asked for the most recent data
+  // (resourceVersion="").
   uint64_t lists = 0;
   uint64_t consistent_lists = 0;
-  // When the first byte of the oldest change that no earlier TakeSnapshot returned was read from the
-  // network; nullopt when nothing has changed since.
+  // When the first byte of the oldest change that no earlier TakeSnapshot returned was read from
+  // the network; nullopt when nothing has changed since.
   std::optional<MonotonicTime> changed_at;
 };
 
 // Thread-safe.
 class NodeStore {
  public:
-  // `on_change` is called after every change that matters to anyone (not for a Node equal to what is
-  // held in all but resource_version), outside the store's lock, on the writer's thread. Must not
-  // block. Set once, before the first write.
+  // `on_change` is called after every change that matters to anyone (not for a Node equal to what
+  // is held in all but resource_version), outside the store's lock, on the writer's thread. Must
+  // not block. Set once, before the first write.
   void SetOnChange(std::function<void()> on_change);
 
   // A complete list: what it lacks is deleted. `consistent`: asked with resourceVersion="".

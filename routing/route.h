@@ -30,8 +30,9 @@ struct Route {
   bool SameAs(const Route& other) const { return dst == other.dst && via == other.via; }
 };
 
-// Ordered by dst. In what is desired each dst stands once; in what was read, a dst can stand more than
-// once (left by an interrupted change, or made by hand), then in the backend's order of preference.
+// Ordered by dst. In what is desired each dst stands once; in what was read, a dst can stand more
+// than once (left by an interrupted change, or made by hand), then in the backend's order of
+// preference.
 using RouteSet = std::vector<Route>;
 
 // True when ordered by dst (duplicates allowed).

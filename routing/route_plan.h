@@ -16,7 +16,7 @@ enum class RouteAction { kAdd, kReplace, kDelete, kKeep };
 std::string_view RouteActionName(RouteAction action);
 
 struct RouteChange {
-  RouteAction action;
+  RouteAction action = RouteAction::kKeep;
   Route route;  // What should be; for kDelete what is.
   Route old;    // kReplace only: what is.
 };
@@ -30,8 +30,9 @@ struct RoutePlan {
   bool empty() const { return changes.empty(); }
 };
 
-// Both ordered by dst; `desired` has each dst once. Of an `actual` dst that stands more than once, one
-// is kept or replaced (the one that is already right if there is one) and the others are deleted.
+// Both ordered by dst; `desired` has each dst once. Of an `actual` dst that stands more than once,
+// one is kept or replaced (the one that is already right if there is one) and the others are
+// deleted.
 RoutePlan Plan(const RouteSet& actual, const RouteSet& desired);
 
 // The plan without its deletes: what may be done before the first complete list (DESIGN rule 3).

@@ -1,0 +1,17 @@
+// Text from outside, made fit for a log line or a terminal.
+#ifndef PODROUTE_BASE_TEXT_H_
+#define PODROUTE_BASE_TEXT_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace podroute {
+
+// At most `most` bytes of `text`, control characters as '?', and "..." where something was cut off:
+// a name can be a megabyte long or hold a newline, a message must not.
+std::string Printable(std::string_view text, size_t most = 64);
+
+}  // namespace podroute
+
+#endif  // PODROUTE_BASE_TEXT_H_
