@@ -1,0 +1,46 @@
+// Runs another program, without a shell, and waits for it.
+#ifndef PODROUTE_BASE_SUBPROCESS_H_
+#define PODROUTE_BASE_SUBPROCESS_H_
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace podroute {
+
+struct SubprocessOptions {
+  // The program and its arguments. A name without a slash is looked up in $PATH. REQUIRES: not
+  // empty.
+  std::vector<std::string> argv;
+  // Added to this process's environment, in place of what has the same name there; of equal names
+  // here the last counts.
+  std::vector<std::pair<std::string, std::string>> environment;
+  Duration timeout = std::chrono::seconds(60);
+  size_t max_output_bytes = 1u << 20;  // Of each of the two outputs.
+};
+
+struct SubprocessResult {
+  int exit_code = 0;  // Meaningless when `signal` is set.
+  int signal = 0;     // What killed it; 0: nothing did.
+  std::string out;    // All of its standard output
+  std::string err;    // and standard error, as far as they were written before it ended.
+};
+
+// Standard input is /dev/null; signals are unblocked and at their defaults for the program, which
+// gets a process group of its own. Safe in a program with threads. Blocks until it ends; what it
+// started and left behind is not waited for. Errors: why it cannot be started (kNotFound,
+// kPermissionDenied, ...); kDeadlineExceeded, kCancelled (`stop`, which may be null, was set) and
+// kInvalidArgument (more output than allowed), after which the whole group has been killed.
+// REQUIRES: SIGCHLD is not ignored.
+Result<SubprocessResult> RunSubprocess(const SubprocessOptions& options, StopToken* stop);
+
+// "exit code 3" or "signal 9 (Killed)".
+std::string DescribeExit(const SubprocessResult& result);
+
+}  // namespace podroute
+
+#endif  // PODROUTE_BASE_SUBPROCESS_H_
