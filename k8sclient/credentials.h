@@ -27,6 +27,10 @@ class CredentialSource {
 
   // Drops what is cached: the server said 401, or the operator SIGHUP.
   virtual void Invalidate() = 0;
+
+  // Ends a Get under way, and every later one that would have to run or wait for something, with
+  // kCancelled. Any thread; for ever. For shutting down.
+  virtual void Cancel() {}
 };
 
 }  // namespace podroute
