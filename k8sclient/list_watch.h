@@ -1,0 +1,36 @@
+// The requests that list and watch Nodes.
+#ifndef PODROUTE_K8SCLIENT_LIST_WATCH_H_
+#define PODROUTE_K8SCLIENT_LIST_WATCH_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "k8sclient/api_error.h"
+#include "k8sclient/http_transport.h"
+
+namespace podroute {
+
+inline constexpr std::string_view kNodesPath = "/api/v1/nodes";
+
+// `text` for use in a query: all but RFC 3986's unreserved characters as %XX.
+std::string PercentEncode(std::string_view text);
+
+// "/api/v1/nodes?limit=500&resourceVersion=0". limit 0 is left out. An empty version ("the most
+// recent there is") is left out, and so is any version beside a continue token, where the server
+// refuses it.
+std::string ListTarget(std::string_view resource_version, int limit,
+                       std::string_view continue_token);
+
+// A watch from `resource_version` on, with bookmarks, that the server closes after
+// `timeout_seconds`.
+std::string WatchTarget(std::string_view resource_version, int timeout_seconds);
+
+// Sends a GET and yields its body when the answer is 200 with JSON in it; *body is untouched
+// otherwise. A content type other than JSON (a login page, a captive portal) is kInternal.
+ApiError OpenBody(HttpTransport& transport, const std::string& target, Duration idle_timeout,
+                  std::unique_ptr<BodyStream>* body);
+
+}  // namespace podroute
+
+#endif  // PODROUTE_K8SCLIENT_LIST_WATCH_H_

@@ -1,0 +1,304 @@
+#include "k8sclient/reflector.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "k8sclient/list_watch.h"
+
+namespace podroute {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+constexpr Duration kShortWatch = std::chrono::seconds(1);
+constexpr Duration kQuietTooLong = std::chrono::minutes(5);
+constexpr Duration kForgiven = std::chrono::minutes(2);
+// A server that asks for more has lost its mind, and we should not stay away for ever on its word.
+constexpr Duration kMaxRetryAfter = std::chrono::minutes(5);
+constexpr Duration kWatchGrace = std::chrono::seconds(30);
+constexpr int kMaxPages = 10'000;
+
+double Seconds(Duration duration) { return duration_cast<milliseconds>(duration).count() / 1e3; }
+
+ApiError Cancelled() { return {.status = Status(StatusCode::kCancelled, "asked to stop")}; }
+
+bool NeedsConsistentList(const ApiError& error) {
+  return error.status.code() == StatusCode::kGone || error.status.code() == StatusCode::kTooLarge;
+}
+
+// The server did not answer, or said "not now": the version we watch from is as good as before.
+bool LeavesVersionAlone(const ApiError& error) {
+  switch (error.status.code()) {
+    case StatusCode::kUnavailable:
+    case StatusCode::kDeadlineExceeded:
+    case StatusCode::kUnauthenticated:
+    case StatusCode::kCancelled:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Reflector::Reflector(HttpTransport& transport, NodeStore& store, Clock& clock,
+                     ReflectorOptions options)
+    : transport_(transport),
+      store_(store),
+      clock_(clock),
+      options_(std::move(options)),
+      backoff_(options_.backoff, clock, options_.seed),
+      random_(options_.seed) {}
+
+void Reflector::Run(StopToken& stop) {
+  while (!stop.stopped()) {
+    ApiError error = need_list_ || ConsistentListWanted() ? List(stop) : Watch(stop);
+    if (error.ok()) continue;
+    if (stop.stopped()) return;
+    if (NeedsConsistentList(error)) need_list_ = version_unusable_ = true;
+    if (MayRetryAtOnce(error)) {
+      Failed(error, Duration(0));
+      continue;
+    }
+    Duration wait = std::max(backoff_.Next(), std::min(error.retry_after, kMaxRetryAfter));
+    Failed(error, wait);
+    if (!clock_.WaitFor(wait, stop)) return;
+    retried_at_once_.reset();
+  }
+}
+
+bool Reflector::MayRetryAtOnce(const ApiError& error) {
+  if (!NeedsConsistentList(error) && error.http_status != 401) return false;
+  MonotonicTime now = clock_.Now();
+  if (retried_at_once_ && now - *retried_at_once_ < kForgiven) return false;
+  retried_at_once_ = now;
+  return true;
+}
+
+ApiError Reflector::List(StopToken& stop) {
+  stage_ = Stage::kList;
+  uint64_t requested = 0;
+  {
+    std::lock_guard lock(mutex_);
+    requested = requested_;
+  }
+  bool consistent = version_unusable_ || ConsistentListWanted();
+  std::string version = consistent ? "" : version_.empty() ? "0" : version_;
+  bool paged = version.empty() || version == "0";
+
+  MonotonicTime started = clock_.Now();
+  NodeListPage all;
+  int pages = 0;
+  ApiError error = ListPages(version, paged ? options_.page_size : 0, stop, &all, &pages);
+  if (error.status.code() == StatusCode::kGone && pages > 0) {
+    all = {};
+    error = ListPages(version, 0, stop, &all, &pages);
+  }
+  if (!error.ok()) return error;
+
+  size_t count = all.nodes.size();
+  version_ = all.resource_version;
+  need_list_ = version_unusable_ = false;
+  heard_ = clock_.Now();
+  {
+    std::lock_guard lock(mutex_);
+    if (consistent) served_ = requested;
+    if (++state_.lists == 1) {
+      LOG(INFO) << "listed nodes count=" << count << " resource_version=" << Printable(version_, 64)
+                << " seconds=" << Seconds(heard_ - started);
+    }
+    state_.resource_version = version_;
+    state_.last_heard = heard_;
+  }
+  store_.Replace(std::move(all.nodes), consistent, all.arrived);
+  Works(Stage::kList);
+  return {};
+}
+
+// One pass through all pages. *pages counts those that came.
+ApiError Reflector::ListPages(const std::string& version, int limit, StopToken& stop,
+                              NodeListPage* all, int* pages) {
+  std::string token;
+  while (true) {
+    NodeListPage page;
+    ApiError error = ListPage(ListTarget(version, limit, token), stop, &page);
+    if (!error.ok()) return error;
+    if (token.empty()) {
+      // All pages are of the first one's version.
+      if (page.resource_version.empty()) {
+        return {.status =
+                    Status(StatusCode::kInternal, "the list has no metadata.resourceVersion")};
+      }
+      *all = std::move(page);
+    } else {
+      std::move(page.nodes.begin(), page.nodes.end(), std::back_inserter(all->nodes));
+      all->continue_token = std::move(page.continue_token);
+    }
+    if (all->continue_token.empty()) return {};
+    if (all->continue_token == token || ++*pages > kMaxPages || all->nodes.size() > kMaxListNodes) {
+      return {.status = Status(StatusCode::kInternal, "the list's pages have no end")};
+    }
+    token = all->continue_token;
+  }
+}
+
+ApiError Reflector::ListPage(const std::string& target, StopToken& stop, NodeListPage* page) {
+  std::unique_ptr<BodyStream> body;
+  ApiError error = OpenBody(transport_, target, options_.list_idle_timeout, &body);
+  if (!error.ok()) return error;
+  if (!SetBody(body.get(), /*watch=*/false, stop)) return Cancelled();
+  Result<NodeListPage> decoded = DecodeNodeList(*body, clock_);
+  ClearBody();
+  if (!decoded.ok()) return {.status = decoded.status()};
+  *page = std::move(*decoded);
+  return {};
+}
+
+ApiError Reflector::Watch(StopToken& stop) {
+  stage_ = Stage::kConnect;
+  int seconds = std::uniform_int_distribution<int>(options_.min_watch_seconds,
+                                                   options_.max_watch_seconds)(random_);
+  MonotonicTime started = clock_.Now();
+  std::unique_ptr<BodyStream> body;
+  ApiError error = OpenBody(transport_, WatchTarget(version_, seconds),
+                            std::chrono::seconds(seconds) + kWatchGrace, &body);
+  if (!error.ok()) {
+    need_list_ = !LeavesVersionAlone(error);
+    return error;
+  }
+  stage_ = Stage::kStream;
+  Works(Stage::kConnect);
+  if (!SetBody(body.get(), /*watch=*/true, stop)) return {};
+  error = ReadEvents(*body, started, stop);
+  ClearBody();
+  return error;
+}
+
+ApiError Reflector::ReadEvents(BodyStream& body, MonotonicTime started, StopToken& stop) {
+  WatchDecoder decoder(body, clock_);
+  for (uint64_t events = 0;; ++events) {
+    Result<std::optional<WatchEvent>> event = decoder.Next();
+    if (!event.ok() || !event->has_value()) {
+      // Whatever the end looks like, it was we who wanted it.
+      if (stop.stopped() || ConsistentListWanted()) return {};
+      return EndOfWatch(event.status(), started, events);
+    }
+    ApiError error = Apply(std::move(**event));
+    if (!error.ok()) {
+      need_list_ = !LeavesVersionAlone(error);
+      return error;
+    }
+  }
+}
+
+// What the end of a watch means, which came cleanly (OK) or otherwise. A connection that broke
+// takes a step of backoff however long it lasted: the jitter keeps a thousand agents from coming
+// back at once.
+ApiError Reflector::EndOfWatch(const Status& how, MonotonicTime started, uint64_t events) {
+  MonotonicTime now = clock_.Now();
+  bool too_short = now - started < kShortWatch;
+  ApiError error{.status = how};
+  need_list_ = !(how.ok() || LeavesVersionAlone(error)) || (too_short && events == 0) ||
+               now - heard_ >= kQuietTooLong;
+  if (how.ok() && too_short) {
+    error.status = Status(StatusCode::kUnavailable,
+                          "the watch ended after " + std::to_string(Seconds(now - started)) +
+                              " s and " + std::to_string(events) + " events");
+  }
+  if (error.ok()) Works(Stage::kStream);
+  return error;
+}
+
+ApiError Reflector::Apply(WatchEvent event) {
+  if (event.type == WatchEvent::Type::kError) return MakeApiError(event.error, 0);
+  version_ = event.node.resource_version;
+  heard_ = event.arrived;
+  {
+    std::lock_guard lock(mutex_);
+    ++state_.events;
+    state_.last_heard = heard_;
+    state_.resource_version = version_;
+  }
+  if (event.type == WatchEvent::Type::kDeleted) {
+    store_.Erase(event.node.name, event.arrived);
+  } else if (event.type != WatchEvent::Type::kBookmark) {
+    store_.Upsert(std::move(event.node), event.arrived);
+  }
+  Works(Stage::kStream);
+  return {};
+}
+
+// Logs only what the log does not know yet: an outage of an hour is two lines.
+void Reflector::Failed(const ApiError& error, Duration wait) {
+  bool news = !failing_ || *failing_ != stage_ || failing_code_ != error.status.code();
+  failing_ = stage_;
+  failing_code_ = error.status.code();
+  {
+    std::lock_guard lock(mutex_);
+    ++(stage_ == Stage::kList ? state_.list_failures : state_.watch_failures);
+    state_.last_error = error.status.message();
+    if (!state_.failing_since) state_.failing_since = clock_.Now();
+  }
+  if (!news) return;
+  LOG(WARNING) << (stage_ == Stage::kList ? "list" : "watch")
+               << " failed reason=" << StatusCodeName(error.status.code())
+               << " retry_in=" << Seconds(wait) << "s: " << error.status.message();
+}
+
+// `proven` worked: it is over when what failed was no further along than that.
+void Reflector::Works(Stage proven) {
+  {
+    std::lock_guard lock(mutex_);
+    if (proven == Stage::kConnect) ++state_.watches;
+    if (!failing_ || proven < *failing_) return;
+    state_.failing_since.reset();
+  }
+  failing_.reset();
+  LOG(INFO) << (proven == Stage::kList ? "list" : "watch")
+            << " works again resource_version=" << Printable(version_, 64);
+}
+
+void Reflector::RequestConsistentList() {
+  std::lock_guard lock(mutex_);
+  ++requested_;
+  if (body_ != nullptr && body_is_watch_) body_->Cancel();
+}
+
+void Reflector::Interrupt() {
+  std::lock_guard lock(mutex_);
+  if (body_ != nullptr) body_->Cancel();
+}
+
+ReflectorState Reflector::state() const {
+  std::lock_guard lock(mutex_);
+  ReflectorState state = state_;
+  state.connected = body_ != nullptr && body_is_watch_;
+  return state;
+}
+
+bool Reflector::ConsistentListWanted() const {
+  std::lock_guard lock(mutex_);
+  return requested_ != served_;
+}
+
+bool Reflector::SetBody(BodyStream* body, bool watch, StopToken& stop) {
+  std::lock_guard lock(mutex_);
+  if (stop.stopped() || (watch && requested_ != served_)) return false;
+  body_ = body;
+  body_is_watch_ = watch;
+  return true;
+}
+
+void Reflector::ClearBody() {
+  std::lock_guard lock(mutex_);
+  body_ = nullptr;
+}
+
+}  // namespace podroute
