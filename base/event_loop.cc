@@ -86,6 +86,7 @@ Status EventLoop::Run() {
       if (!watch->removed) watch->callback();
     }
     removed_.clear();
+    if (round_end_ && !stopping_.load()) round_end_();
   }
   return Status::Ok();
 }

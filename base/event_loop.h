@@ -30,6 +30,9 @@ class EventLoop {
   Status Add(int fd, Callback on_readable);
   void Remove(int fd);
 
+  // Called after each round of callbacks: what several of them asked for is done here once.
+  void SetRoundEnd(Callback round_end) { round_end_ = std::move(round_end); }
+
   // Runs callbacks until Stop.
   Status Run();
   // Any thread, any time, also from a callback. Idempotent.
@@ -41,6 +44,7 @@ class EventLoop {
 
   UniqueFd epoll_;
   UniqueFd stop_;  // eventfd
+  Callback round_end_;
   std::vector<std::unique_ptr<Watch>> watches_;
   std::vector<std::unique_ptr<Watch>> removed_;  // Freed after the round that may still name them.
   std::atomic<bool> stopping_{false};
