@@ -1,0 +1,482 @@
+#include "routing/kernel_backend.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace podroute {
+namespace {
+
+// IPv6 routes and nexthop objects: Linux says so when one changed during a dump. A router's table
+// may never be still, so after these many tries what was read has to do: what is missing from it is
+// met again as EEXIST, which is told from success.
+constexpr int kRouteDumpTries = 8;
+// Ids of ours that turn out to be taken: each round takes others.
+constexpr int kNexthopTries = 16;
+
+IpAddress Unspecified(IpFamily family) {
+  return IpPrefix::Of(family == IpFamily::kV4
+                          ? IpAddress::V4(0)
+                          : IpAddress::FromBytes(family, std::array<uint8_t, 16>{}),
+                      0)
+      .address();
+}
+
+std::string Describe(const Route& route) {
+  std::string text = route.dst.ToString();
+  if (!route.via.gateway.IsUnspecified()) text += " via " + route.via.gateway.ToString();
+  if (!route.dev.empty()) {
+    text += " dev " + route.dev;
+  } else if (route.via.ifindex != 0) {
+    text += " dev #" + std::to_string(route.via.ifindex);
+  }
+  return text;
+}
+
+std::string Describe(const RouteChange& change) {
+  return std::string(RouteActionName(change.action)) + " " + Describe(change.route);
+}
+
+// Where a route of ours leads, as Route wants it. An IPv6 route that is made of several comes back
+// as several; what cannot be said in a NextHop gets an unspecified gateway.
+std::vector<NextHop> NextHopsOf(const KernelRoute& route,
+                                const std::vector<KernelNexthop>& nexthops) {
+  if (route.nexthop_id != 0) {
+    auto found = std::lower_bound(nexthops.begin(), nexthops.end(), route.nexthop_id,
+                                  [](const KernelNexthop& n, uint32_t id) { return n.id < id; });
+    if (found != nexthops.end() && found->id == route.nexthop_id && found->usable) {
+      return {found->via};
+    }
+  }
+  if (route.via.size() == 1) return route.via;
+  if (route.via.size() > 1 && route.nexthop_id == 0 && !route.dst.is_v4()) return route.via;
+  return {{Unspecified(route.dst.family()), 0}};
+}
+
+Status DumpWithRetry(NetlinkTransport& transport, NetlinkBatch& request,
+                     const std::function<void()>& restart, const NetlinkTransport::Handler& entry) {
+  for (int tries = 1;; ++tries) {
+    restart();
+    Result<DumpResult> dump = transport.Dump(request, entry);
+    // NotFound: the table does not exist yet.
+    if (!dump.ok() && dump.status().code() == StatusCode::kNotFound) return Status::Ok();
+    if (!dump.ok()) return dump.status();
+    if (!dump->interrupted || tries == kRouteDumpTries) return Status::Ok();
+  }
+}
+
+}  // namespace
+
+// One Apply.
+struct KernelBackend::Work {
+  const RoutePlan& plan;
+  KernelSteps steps;
+  std::vector<RouteResult> results;
+
+  bool Failed(size_t change) const { return !results[change].status.ok(); }
+  void Fail(size_t change, Status status) {
+    if (!Failed(change)) results[change].status = std::move(status);
+  }
+  void Fail(size_t change, const NetlinkFailure& failure) {
+    Fail(change, failure.ToStatus(Describe(plan.changes[change])));
+  }
+  // Of the changes that `steps` are about, those that still stand.
+  void FailAll(const Status& status) {
+    for (size_t i = 0; i < results.size(); ++i) {
+      Fail(i, status.WithContext(Describe(plan.changes[i])));
+    }
+  }
+};
+
+Result<std::unique_ptr<KernelBackend>> KernelBackend::Create(const KernelOptions& options) {
+  PODROUTE_ASSIGN_OR_RETURN(std::unique_ptr<NetlinkSocket> socket, NetlinkSocket::Create());
+  uint32_t port_id = socket->port_id();
+  auto backend = std::make_unique<KernelBackend>(options, std::move(socket));
+  backend->port_id_ = port_id;
+  return backend;
+}
+
+KernelBackend::KernelBackend(const KernelOptions& options,
+                             std::unique_ptr<NetlinkTransport> transport)
+    : options_(options),
+      transport_(std::move(transport)),
+      use_objects_(options.nexthops == NexthopMode::kAuto) {}
+
+KernelBackend::~KernelBackend() = default;
+
+// ---- Reading
+
+bool KernelBackend::IsOurs(const KernelRoute& route) const {
+  // The kernel filters by table and protocol, if it is new enough (Linux 4.20).
+  return route.mark.table == options_.mark.table && route.mark.protocol == options_.mark.protocol &&
+         route.mark.metric == options_.mark.metric && route.type == RTN_UNICAST && route.tos == 0 &&
+         (route.flags & RTM_F_CLONED) == 0;
+}
+
+Result<std::vector<KernelNexthop>> KernelBackend::ReadNexthops() {
+  std::vector<KernelNexthop> nexthops;
+  NetlinkBatch request;
+  EncodeDumpNexthops(request);
+  Status read = DumpWithRetry(
+      *transport_, request, [&] { nexthops.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (message.header.nlmsg_type != RTM_NEWNEXTHOP) return;
+        if (auto nexthop = DecodeNexthop(message)) nexthops.push_back(*nexthop);
+      });
+  if (read.code() == StatusCode::kUnsupported || read.code() == StatusCode::kInvalidArgument) {
+    FallBackToPlainRoutes(read.message());
+    return std::vector<KernelNexthop>();
+  }
+  if (!read.ok()) return read.WithContext("read nexthop objects");
+  std::sort(nexthops.begin(), nexthops.end(),
+            [](const KernelNexthop& a, const KernelNexthop& b) { return a.id < b.id; });
+  return nexthops;
+}
+
+void KernelBackend::FallBackToPlainRoutes(std::string_view why) {
+  if (!use_objects_) return;
+  use_objects_ = false;
+  LOG(WARNING)
+      << "this kernel has no nexthop objects (Linux 5.3 has): using plain routes, which take "
+         "longer where there are thousands of nodes ("
+      << why << ")";
+}
+
+Result<RouteSet> KernelBackend::ReadRoutes(const std::vector<KernelNexthop>& nexthops) {
+  RouteSet routes;
+  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    NetlinkBatch request;
+    EncodeDumpRoutes(request, family, options_.mark);
+    const size_t before = routes.size();
+    Status read = DumpWithRetry(
+        *transport_, request,
+        [&] { routes.erase(routes.begin() + static_cast<ptrdiff_t>(before), routes.end()); },
+        [&](const NetlinkMessage& message) {
+          if (message.header.nlmsg_type != RTM_NEWROUTE) return;
+          std::optional<KernelRoute> route = DecodeRoute(message);
+          if (!route || !IsOurs(*route) || route->dst.family() != family) return;
+          for (const NextHop& via : NextHopsOf(*route, nexthops)) {
+            Route& added = routes.emplace_back();
+            added.dst = route->dst;
+            added.via = via;
+            added.nexthop_id = route->nexthop_id;
+          }
+        });
+    // A kernel without IPv6.
+    if (family == IpFamily::kV6 && read.code() == StatusCode::kUnsupported) continue;
+    if (!read.ok())
+      return read.WithContext("read " + std::string(IpFamilyName(family)) + " routes");
+  }
+  auto by_dst = [](const Route& a, const Route& b) { return a.dst < b.dst; };
+  if (!IsOrdered(routes)) std::stable_sort(routes.begin(), routes.end(), by_dst);
+  return routes;
+}
+
+Status KernelBackend::NameLinks(RouteSet& routes) {
+  std::map<int, std::string> names;
+  for (const Route& route : routes) names.try_emplace(route.via.ifindex);
+  names.erase(0);
+  if (names.empty()) return Status::Ok();
+  NetlinkBatch batch;
+  for (const auto& [ifindex, name] : names) EncodeGetLink(batch, ifindex);
+  // A failure: the link has just gone; its number is shown instead.
+  Result<Failures> asked = transport_->Execute(batch, [&](const NetlinkMessage& message) {
+    if (auto link = DecodeLink(message)) names[link->ifindex] = link->name;
+  });
+  if (!asked.ok()) return asked.status();
+  for (Route& route : routes) route.dev = names[route.via.ifindex];
+  return Status::Ok();
+}
+
+Result<RouteSet> KernelBackend::ReadOwned() {
+  // Objects first: a route whose object is younger than that says itself where it leads.
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<KernelNexthop> nexthops, ReadNexthops());
+  PODROUTE_ASSIGN_OR_RETURN(RouteSet routes, ReadRoutes(nexthops));
+  PODROUTE_RETURN_IF_ERROR(NameLinks(routes));
+  planner_.Reset(nexthops, options_.mark.protocol, routes);
+  stale_ = false;
+  return routes;
+}
+
+// ---- Changing
+
+Result<KernelBackend::Failures> KernelBackend::Change(NetlinkBatch& batch) {
+  if (batch.empty()) return Failures();
+  change_messages_ += batch.size();
+  return transport_->Execute(batch);
+}
+
+std::vector<RouteResult> KernelBackend::Apply(const RoutePlan& plan, const RouteSet&) {
+  Work work{plan, {}, {}};
+  work.results.reserve(plan.changes.size());
+  for (const RouteChange& change : plan.changes) work.results.push_back({change, Status::Ok()});
+
+  Status known = stale_ ? ReadOwned().status() : Status::Ok();
+  if (known.ok()) {
+    work.steps = planner_.Plan(plan, use_objects_);
+    if (!SetNexthops(work)) {
+      // No objects in this kernel after all: the plan again, without.
+      known = ReadOwned().status();
+      if (known.ok()) work.steps = planner_.Plan(plan, use_objects_);
+    }
+  }
+  if (!known.ok()) {
+    work.FailAll(known);
+    return std::move(work.results);
+  }
+  // Adds and replacements first; what is deleted waits until they are known to have worked.
+  AddRoutes(work);
+  DeleteRoutes(work);
+  for (size_t i = 0; i < work.results.size(); ++i) {
+    if (work.Failed(i)) {
+      stale_ = true;
+    } else if (plan.changes[i].action != RouteAction::kDelete) {
+      work.results[i].change.route.nexthop_id = work.steps.nexthop_ids[i];
+    }
+  }
+  if (Status retired = RetireUnused(); !retired.ok()) {
+    stale_ = true;
+    LOG(WARNING) << "removing unused nexthop objects: " << retired.message();
+  }
+  return std::move(work.results);
+}
+
+// In a send of its own: the routes that refer to an object follow when it is known to be ours, for
+// an id that somebody else took meanwhile would lead our routes to their gateway. False: this
+// kernel has no nexthop objects, and nothing has been done.
+bool KernelBackend::SetNexthops(Work& work) {
+  std::vector<KernelStep>& steps = work.steps.nexthops;
+  std::map<size_t, NetlinkFailure> failed;  // By step.
+  std::vector<size_t> pending(steps.size());
+  for (size_t i = 0; i < pending.size(); ++i) pending[i] = i;
+  for (int tries = 1; !pending.empty(); ++tries) {
+    NetlinkBatch batch;
+    for (size_t i : pending) {
+      uint16_t flags = steps[i].replaces ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
+      EncodeSetNexthop(batch, flags, options_.mark.protocol, steps[i].nexthop_id, steps[i].via);
+    }
+    Result<Failures> failures = Change(batch);
+    if (!failures.ok()) {
+      work.FailAll(failures.status());
+      return true;
+    }
+    std::vector<size_t> again;
+    for (NetlinkFailure& failure : *failures) {
+      KernelStep& step = steps[pending[failure.index]];
+      if (failure.error == EOPNOTSUPP && !step.replaces) {
+        FallBackToPlainRoutes(failure.ToStatus("add nexthop object").message());
+        return false;
+      }
+      if (failure.error != EEXIST || step.replaces || tries == kNexthopTries) {
+        failed.emplace(pending[failure.index], std::move(failure));
+        continue;
+      }
+      uint32_t taken = std::exchange(step.nexthop_id, planner_.Renumber(step.nexthop_id));
+      for (KernelStep& add : work.steps.adds) {
+        if (add.nexthop_id == taken) add.nexthop_id = step.nexthop_id;
+      }
+      for (uint32_t& id : work.steps.nexthop_ids) {
+        if (id == taken) id = step.nexthop_id;
+      }
+      again.push_back(pending[failure.index]);
+    }
+    pending = std::move(again);
+  }
+  if (failed.empty()) return true;
+  for (size_t i = 0; i < work.results.size(); ++i) {
+    auto found = failed.find(work.steps.needs[i]);
+    if (found != failed.end()) work.Fail(i, found->second);
+  }
+  return true;
+}
+
+void KernelBackend::AddRoutes(Work& work) {
+  NetlinkBatch batch;
+  std::vector<size_t> changes;
+  for (const KernelStep& step : work.steps.adds) {
+    if (work.Failed(step.change)) continue;
+    // Behind the one that it replaces. IPv4 and IPv6 keep both (seen on Linux 6.18).
+    uint16_t flags = NLM_F_CREATE | (step.replaces ? NLM_F_APPEND : NLM_F_EXCL);
+    EncodeAddRoute(batch, flags, options_.mark, step.dst, step.via, step.nexthop_id);
+    changes.push_back(step.change);
+  }
+  Result<Failures> failures = Change(batch);
+  if (!failures.ok()) return work.FailAll(failures.status());
+  std::vector<size_t> existing;
+  for (const NetlinkFailure& failure : *failures) {
+    if (failure.error == EEXIST) {
+      existing.push_back(changes[failure.index]);
+    } else {
+      work.Fail(changes[failure.index], failure);
+    }
+  }
+  if (!existing.empty()) ExplainExisting(work, existing);
+}
+
+// The kernel has a route there already. That is success if it is the very route, with our mark.
+void KernelBackend::ExplainExisting(Work& work, const std::vector<size_t>& changes) {
+  stale_ = true;  // We had not known.
+  Result<std::vector<KernelNexthop>> nexthops = ReadNexthops();
+  Result<RouteSet> ours =
+      nexthops.ok() ? ReadRoutes(*nexthops) : Result<RouteSet>(nexthops.status());
+  std::vector<size_t> strangers;
+  NetlinkBatch questions;
+  for (size_t i : changes) {
+    const Route& want = work.plan.changes[i].route;
+    if (!ours.ok()) {
+      work.Fail(i, ours.status().WithContext(Describe(work.plan.changes[i])));
+      continue;
+    }
+    auto [begin, end] =
+        std::equal_range(ours->begin(), ours->end(), want,
+                         [](const Route& a, const Route& b) { return a.dst < b.dst; });
+    auto same = std::find_if(begin, end, [&](const Route& have) { return have.SameAs(want); });
+    if (same != end) {
+      work.steps.nexthop_ids[i] = same->nexthop_id;
+    } else if (begin != end && work.plan.changes[i].action == RouteAction::kAdd) {
+      work.Fail(i, Status(StatusCode::kConflict,
+                          Describe(work.plan.changes[i]) + ": our own route via " +
+                              begin->via.gateway.ToString() + " is there, unknown until now"));
+    } else {
+      strangers.push_back(i);
+      EncodeFindRoute(questions, want.dst.address());
+    }
+  }
+  if (strangers.empty()) return;
+  std::vector<std::string> who(strangers.size(), "another program's route");
+  Result<Failures> asked = transport_->Execute(questions, [&](const NetlinkMessage& message) {
+    std::optional<KernelRoute> route = DecodeRoute(message);
+    size_t index = message.header.nlmsg_seq - questions.header(0).nlmsg_seq;
+    if (!route || index >= who.size()) return;
+    if (route->dst != work.plan.changes[strangers[index]].route.dst ||
+        route->mark.metric != options_.mark.metric) {
+      return;  // Not the one in the way, but one that is preferred to it.
+    }
+    who[index] = "a route of protocol " + std::to_string(route->mark.protocol);
+  });
+  for (size_t k = 0; k < strangers.size(); ++k) {
+    std::string message = Describe(work.plan.changes[strangers[k]]) + ": " + who[k] +
+                          " to the same prefix with metric " +
+                          std::to_string(options_.mark.metric) +
+                          " is in the way; delete it or set another --route_metric";
+    if (!asked.ok()) message += " (" + asked.status().message() + ")";
+    work.Fail(strangers[k], Status(StatusCode::kAlreadyExists, std::move(message)));
+  }
+}
+
+void KernelBackend::DeleteRoutes(Work& work) {
+  NetlinkBatch batch;
+  std::vector<size_t> changes;
+  for (const KernelStep& step : work.steps.deletes) {
+    if (work.Failed(step.change)) continue;
+    EncodeDeleteRoute(batch, options_.mark, step.dst, step.via, step.nexthop_id);
+    changes.push_back(step.change);
+  }
+  Result<Failures> failures = Change(batch);
+  if (!failures.ok()) return work.FailAll(failures.status());
+  for (const NetlinkFailure& failure : *failures) {
+    // Gone already; with its object, in the second case (EINVAL).
+    if (failure.error == ESRCH || failure.text == "Nexthop id does not exist") continue;
+    work.Fail(changes[failure.index], failure);
+  }
+}
+
+// See the class comment. The kernel refuses what somebody else's route needs.
+Status KernelBackend::RetireUnused() {
+  if (!planner_.HasUnused()) return Status::Ok();
+  std::vector<KernelNexthop> unused = planner_.Unused();
+  NetlinkBatch retire;
+  std::vector<uint32_t> retiring;
+  for (const KernelNexthop& nexthop : unused) {
+    if (nexthop.fdb) continue;  // Retired before: then we were interrupted.
+    EncodeRetireNexthop(retire, options_.mark.protocol, nexthop.id, nexthop.via.gateway);
+    retiring.push_back(nexthop.id);
+  }
+  PODROUTE_ASSIGN_OR_RETURN(Failures refused, Change(retire));
+  for (const NetlinkFailure& failure : refused) {
+    uint32_t id = retiring[failure.index];
+    if (failure.error == ENOENT) {
+      planner_.Forget(id);
+      continue;
+    }
+    planner_.Keep(id);
+    LOG(INFO) << failure.ToStatus("nexthop object " + std::to_string(id) + " stays").message();
+  }
+  NetlinkBatch batch;
+  for (const KernelNexthop& nexthop : planner_.Unused()) EncodeDeleteNexthop(batch, nexthop.id);
+  // ENOENT: gone already, with its link perhaps.
+  PODROUTE_ASSIGN_OR_RETURN(Failures failures, Change(batch));
+  for (const NetlinkFailure& failure : failures) {
+    if (failure.error != ENOENT) return failure.ToStatus("delete nexthop object");
+  }
+  for (const KernelNexthop& nexthop : planner_.Unused()) planner_.Forget(nexthop.id);
+  return Status::Ok();
+}
+
+// ---- On demand
+
+Result<RemovedCounts> KernelBackend::RemoveAllOwned() {
+  PODROUTE_ASSIGN_OR_RETURN(RouteSet owned, ReadOwned());
+  const size_t nexthops = planner_.nexthop_count();
+  std::vector<RouteResult> results = Apply(Plan(owned, {}), {});
+  for (const RouteResult& result : results) PODROUTE_RETURN_IF_ERROR(result.status);
+  // What cannot be told from "in use" on old kernels stays too.
+  return RemovedCounts{results.size(), nexthops - planner_.nexthop_count(),
+                       planner_.nexthop_count()};
+}
+
+Result<std::vector<ShadowedRoute>> KernelBackend::FindShadowed(const RouteSet& routes) {
+  struct Answer {
+    std::optional<KernelRoute> route;
+    int error = 0;
+  };
+  auto ask = [&](const std::vector<IpAddress>& addresses) -> Result<std::vector<Answer>> {
+    std::vector<Answer> answers(addresses.size());
+    if (addresses.empty()) return answers;
+    NetlinkBatch batch;
+    for (const IpAddress& address : addresses) EncodeFindRoute(batch, address);
+    PODROUTE_ASSIGN_OR_RETURN(Failures failures,
+                              transport_->Execute(batch, [&](const NetlinkMessage& message) {
+                                size_t index = message.header.nlmsg_seq - batch.header(0).nlmsg_seq;
+                                if (index < answers.size())
+                                  answers[index].route = DecodeRoute(message);
+                              }));
+    for (const NetlinkFailure& failure : failures) answers[failure.index].error = failure.error;
+    return answers;
+  };
+  // An address of the prefix can have a route of its own, more specific than ours: then another one
+  // is asked for. EINVAL, EHOSTUNREACH, EACCES are what IPv4 blackholes and the like answer.
+  auto conclusive = [](const Answer& answer, const IpPrefix& dst) {
+    return answer.route && answer.route->dst.length() <= dst.length();
+  };
+  std::vector<IpAddress> addresses;
+  for (const Route& route : routes) addresses.push_back(route.dst.address());
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<Answer> answers, ask(addresses));
+  std::vector<size_t> unsure;
+  addresses.clear();
+  for (size_t i = 0; i < routes.size(); ++i) {
+    if (conclusive(answers[i], routes[i].dst)) continue;
+    unsure.push_back(i);
+    addresses.push_back(routes[i].dst.Last());
+  }
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<Answer> second, ask(addresses));
+  for (size_t k = 0; k < unsure.size(); ++k) {
+    if (!answers[unsure[k]].error || !second[k].error) answers[unsure[k]] = second[k];
+  }
+  std::vector<ShadowedRoute> shadowed;
+  for (size_t i = 0; i < routes.size(); ++i) {
+    const Answer& answer = answers[i];
+    bool refused = answer.error == EINVAL || answer.error == EHOSTUNREACH || answer.error == EACCES;
+    if (refused) shadowed.push_back({routes[i].dst, 0, 0});
+    if (!answer.route || answer.route->dst != routes[i].dst || IsOurs(*answer.route)) continue;
+    shadowed.push_back({routes[i].dst, answer.route->mark.protocol, answer.route->mark.metric});
+  }
+  return shadowed;
+}
+
+}  // namespace podroute

@@ -1,0 +1,75 @@
+#include "routing/kernel_monitor.h"
+
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/rtnetlink.h>
+
+#include <array>
+#include <cstddef>
+
+namespace podroute {
+namespace {
+
+// Offsets in a notification, which starts with its nlmsghdr. A filter sees one message at a time.
+constexpr uint32_t kTypeAt = offsetof(nlmsghdr, nlmsg_type);
+constexpr uint32_t kPortAt = offsetof(nlmsghdr, nlmsg_pid);
+constexpr uint32_t kRouteProtocolAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol);
+constexpr uint32_t kNexthopProtocolAt = NLMSG_HDRLEN + 2;  // struct nhmsg: family, scope, protocol.
+
+constexpr uint32_t kDrop = 0;
+constexpr uint32_t kAccept = 0xffffffff;
+
+// BPF loads convert from network to host order, and netlink is in host order: so what is compared
+// with is swapped in the same way.
+std::array<sock_filter, 13> Filter(uint8_t protocol, uint32_t own_port_id) {
+  auto type = [](uint16_t value) { return static_cast<uint32_t>(htons(value)); };
+  return {{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kPortAt),
+      // Port 0 is the kernel itself: nobody's own change.
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, own_port_id != 0 ? htonl(own_port_id) : kAccept, 10, 0),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kTypeAt),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type(RTM_NEWROUTE), 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type(RTM_DELROUTE), 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type(RTM_NEWNEXTHOP), 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type(RTM_DELNEXTHOP), 2, 4),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kRouteProtocolAt),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, protocol, 2, 3),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kNexthopProtocolAt),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, protocol, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, kAccept),
+      BPF_STMT(BPF_RET | BPF_K, kDrop),
+  }};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KernelMonitor>> KernelMonitor::Create(const KernelMonitorOptions& options) {
+  std::array<sock_filter, 13> filter = Filter(options.protocol, options.own_port_id);
+  sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+  PODROUTE_ASSIGN_OR_RETURN(
+      std::unique_ptr<NotificationSocket> socket,
+      NotificationSocket::Create({RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK,
+                                  RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NEXTHOP},
+                                 options.receive_buffer_bytes, &program));
+  return std::unique_ptr<KernelMonitor>(new KernelMonitor(std::move(socket)));
+}
+
+Result<KernelHints> KernelMonitor::Drain() {
+  KernelHints hints;
+  PODROUTE_ASSIGN_OR_RETURN(bool complete, socket_->Drain([&](const NetlinkMessage& message) {
+    switch (message.header.nlmsg_type) {
+      case RTM_NEWROUTE:
+      case RTM_DELROUTE:
+      case RTM_NEWNEXTHOP:
+      case RTM_DELNEXTHOP:
+        hints.routes_changed = true;
+        break;
+      default:
+        hints.local_network_changed = true;
+    }
+  }));
+  if (!complete) hints = {true, true, true};
+  return hints;
+}
+
+}  // namespace podroute

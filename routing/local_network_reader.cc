@@ -1,0 +1,59 @@
+#include "routing/local_network_reader.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace podroute {
+namespace {
+
+// While pods start, nearly every dump of links is interrupted; each try takes under a millisecond.
+constexpr int kTries = 64;
+
+Status DumpUndisturbed(NetlinkTransport& netlink, NetlinkBatch& request, const char* what,
+                       const std::function<void()>& restart,
+                       const NetlinkTransport::Handler& entry) {
+  for (int tries = 0; tries < kTries; ++tries) {
+    restart();
+    Result<DumpResult> dump = netlink.Dump(request, entry);
+    if (!dump.ok()) return dump.status().WithContext(what);
+    if (!dump->interrupted) return Status::Ok();
+  }
+  return Status(StatusCode::kUnavailable,
+                std::string(what) + ": they change faster than they can be read");
+}
+
+}  // namespace
+
+Result<LocalNetwork> ReadLocalNetwork(NetlinkTransport& netlink) {
+  LocalNetwork network;
+  NetlinkBatch links;
+  EncodeDumpLinks(links);
+  PODROUTE_RETURN_IF_ERROR(DumpUndisturbed(
+      netlink, links, "read links", [&] { network.links.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (message.header.nlmsg_type != RTM_NEWLINK) return;
+        if (auto link = DecodeLink(message)) network.links.push_back(std::move(*link));
+      }));
+  NetlinkBatch addresses;
+  EncodeDumpAddresses(addresses);
+  PODROUTE_RETURN_IF_ERROR(DumpUndisturbed(
+      netlink, addresses, "read addresses", [&] { network.addresses.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (message.header.nlmsg_type != RTM_NEWADDR) return;
+        if (auto address = DecodeAddress(message)) network.addresses.push_back(*address);
+      }));
+  std::stable_sort(network.links.begin(), network.links.end(),
+                   [](const auto& a, const auto& b) { return a.ifindex < b.ifindex; });
+  std::stable_sort(network.addresses.begin(), network.addresses.end(),
+                   [](const auto& a, const auto& b) { return a.ifindex < b.ifindex; });
+  return network;
+}
+
+Result<LocalNetwork> ReadLocalNetwork() {
+  PODROUTE_ASSIGN_OR_RETURN(std::unique_ptr<NetlinkSocket> socket, NetlinkSocket::Create());
+  return ReadLocalNetwork(*socket);
+}
+
+}  // namespace podroute
