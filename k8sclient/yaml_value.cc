@@ -256,7 +256,9 @@ Result<YamlValue> ParseYaml(const std::string& text, const std::string& name, si
   PODROUTE_RETURN_IF_ERROR(CheckCharacters(text, name));
   try {
     TreeBuilder builder(max_values);
-    std::istringstream stream(text);
+    // yaml-cpp lets an open quote pass when its input ends in a line break. This comment is nothing
+    // to whole text, and makes text that was cut off inside quotes end in the middle of a line.
+    std::istringstream stream(text.ends_with('\n') ? text + "#" : text);
     YAML::Parser parser(stream);
     parser.HandleNextDocument(builder);
     return builder.TakeRoot();
