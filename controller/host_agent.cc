@@ -1,0 +1,209 @@
+#include "controller/host_agent.h"
+
+#include <glog/logging.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "controller/kernel_options.h"
+#include "routing/local_network_reader.h"
+
+namespace podroute {
+namespace {
+
+constexpr Duration kResolveTimeout = std::chrono::seconds(10);
+constexpr Duration kResolveAgain = std::chrono::minutes(10);
+
+}  // namespace
+
+HostAgent::HostAgent(const Options& options, HttpTransport& transport,
+                     const std::string& api_server_host)
+    : options_(options),
+      transport_(transport),
+      api_server_host_(api_server_host),
+      reflector_(transport, store_, clock_) {}
+
+HostAgent::~HostAgent() { StopThreads(); }
+
+Result<std::unique_ptr<HostAgent>> HostAgent::Create(const Options& options,
+                                                     HttpTransport& transport,
+                                                     const std::string& api_server_host) {
+  std::unique_ptr<HostAgent> agent(new HostAgent(options, transport, api_server_host));
+  PODROUTE_RETURN_IF_ERROR(agent->Start());
+  return agent;
+}
+
+Status HostAgent::Start() {
+  PODROUTE_ASSIGN_OR_RETURN(loop_, EventLoop::Create());
+  PODROUTE_ASSIGN_OR_RETURN(signals_,
+                            SignalWatch::Create(*loop_, {SIGTERM, SIGINT, SIGHUP},
+                                                [this](int number) { OnSignal(number); }));
+  PODROUTE_ASSIGN_OR_RETURN(backend_, KernelBackend::Create(ToKernelOptions(options_)));
+  PODROUTE_RETURN_IF_ERROR(StartMonitor());
+  PODROUTE_ASSIGN_OR_RETURN(store_wakeup_, Wakeup::Create(*loop_, [this] { pass_due_ = true; }));
+  PODROUTE_ASSIGN_OR_RETURN(api_server_wakeup_,
+                            Wakeup::Create(*loop_, [this] { TakeApiServer(); }));
+  PODROUTE_ASSIGN_OR_RETURN(resync_timer_, Timer::Create(*loop_, [this] { OnResync(); }));
+  PODROUTE_ASSIGN_OR_RETURN(retry_timer_, Timer::Create(*loop_, [this] { pass_due_ = true; }));
+  loop_->SetRoundEnd([this] {
+    if (std::exchange(pass_due_, false)) Pass();
+  });
+
+  ReconcilerOptions reconciler;
+  reconciler.desired.self = options_.node_name;
+  reconciler.desired.cluster_cidrs = options_.cluster_cidrs;
+  reconciler.max_delete_fraction = options_.max_delete_fraction;
+  ReconcilerWorld world;
+  world.backend = backend_.get();
+  world.read_local = [] { return ReadLocalNetwork(); };
+  world.take_nodes = [this] { return store_.TakeSnapshot(); };
+  world.request_consistent_list = [this] { reflector_.RequestConsistentList(); };
+  world.clock = &clock_;
+  reconciler_ = std::make_unique<Reconciler>(reconciler, world);
+  store_.SetOnChange([this] { store_wakeup_->Signal(); });
+  return Status::Ok();
+}
+
+Status HostAgent::StartMonitor() {
+  if (monitor_) loop_->Remove(monitor_->fd());
+  KernelMonitorOptions monitor;
+  monitor.protocol = options_.route_protocol;
+  monitor.own_port_id = backend_->port_id();
+  PODROUTE_ASSIGN_OR_RETURN(monitor_, KernelMonitor::Create(monitor));
+  return loop_->Add(monitor_->fd(), [this] { OnHints(); });
+}
+
+Status HostAgent::Run() {
+  if (Result<IpAddress> literal = IpAddress::Parse(api_server_host_); literal.ok()) {
+    reconciler_->SetApiServer({*literal});
+  } else {
+    resolver_thread_ = std::thread([this] { ResolveApiServer(); });
+  }
+  reflector_thread_ = std::thread([this] { reflector_.Run(stop_); });
+  resync_timer_->Arm(options_.resync_period);
+  Status status = loop_->Run();
+  StopThreads();
+  if (!status.ok() || !options_.cleanup_on_exit) return status;
+  PODROUTE_ASSIGN_OR_RETURN(RemovedCounts removed, backend_->RemoveAllOwned());
+  LOG(INFO) << "cleaned up routes=" << removed.routes << " nexthops=" << removed.nexthops;
+  return Status::Ok();
+}
+
+void HostAgent::StopThreads() {
+  stop_.Stop();
+  transport_.Shutdown();
+  resolver_.Shutdown();
+  if (reflector_thread_.joinable()) reflector_thread_.join();
+  if (resolver_thread_.joinable()) resolver_thread_.join();
+}
+
+void HostAgent::OnSignal(int number) {
+  if (number == SIGHUP) {
+    LOG(INFO) << "credentials are read again signal=SIGHUP";
+    transport_.ReloadCredentials();
+    return;
+  }
+  LOG(INFO) << "stopping signal=" << (number == SIGTERM ? "SIGTERM" : "SIGINT")
+            << " routes=" << (options_.cleanup_on_exit ? "removed" : "stay");
+  loop_->Stop();
+}
+
+void HostAgent::OnHints() {
+  Result<KernelHints> hints = monitor_->Drain();
+  if (!hints.ok()) {
+    LOG(ERROR) << "kernel notifications failed, subscribing again error=\""
+               << hints.status().message() << "\"";
+    // Where that fails too, the resync timer is left.
+    if (Status status = StartMonitor(); !status.ok()) {
+      LOG(ERROR) << "no kernel notifications error=\"" << status.message() << "\"";
+    }
+    hints = KernelHints{.routes_changed = true, .local_network_changed = true, .overrun = true};
+  }
+  if (hints->overrun) LOG(WARNING) << "kernel notifications were lost, reading everything again";
+  if (hints->routes_changed) reconciler_->InvalidateRoutes();
+  if (hints->local_network_changed) {
+    // A link that goes down, or loses an address, takes routes with it without a word.
+    reconciler_->InvalidateLocalNetwork();
+    reconciler_->InvalidateRoutes();
+  }
+  pass_due_ |= hints->routes_changed || hints->local_network_changed;
+}
+
+void HostAgent::OnResync() {
+  reconciler_->InvalidateRoutes();
+  reconciler_->InvalidateLocalNetwork();
+  Pass();
+  ReportShadowed();
+  resync_timer_->Arm(options_.resync_period);
+}
+
+void HostAgent::Pass() {
+  PassReport report = reconciler_->RunPass();
+  if (report.next_in) {
+    retry_timer_->Arm(*report.next_in);
+  } else {
+    retry_timer_->Disarm();
+  }
+  NoticeInPlace(report);
+}
+
+void HostAgent::NoticeInPlace(const PassReport& report) {
+  if (!report.synced) return;
+  if (report.event_latency) {
+    VLOG(1) << "pass event_to_route_us="
+            << std::chrono::duration_cast<std::chrono::microseconds>(*report.event_latency).count();
+  }
+  if (std::exchange(in_place_, report.in_place) || !report.in_place) return;
+  LOG(INFO) << "routes are in place routes=" << reconciler_->actual().size()
+            << " refused=" << reconciler_->refused().size() << " backend=" << backend_->name()
+            << " nexthop_objects=" << (backend_->uses_nexthop_objects() ? "yes" : "no");
+  ReportShadowed();
+}
+
+void HostAgent::ReportShadowed() {
+  Result<std::vector<ShadowedRoute>> shadowed = backend_->FindShadowed(reconciler_->actual());
+  if (!shadowed.ok()) {
+    VLOG(1) << "cannot look for shadowed routes error=\"" << shadowed.status().message() << "\"";
+    return;
+  }
+  for (const ShadowedRoute& route : *shadowed) {
+    bool known = std::any_of(shadowed_.begin(), shadowed_.end(),
+                             [&](const ShadowedRoute& old) { return old.dst == route.dst; });
+    if (known) continue;
+    LOG(WARNING) << "route is shadowed by one that is not ours dst=" << route.dst.ToString()
+                 << " protocol=" << int{route.protocol} << " metric=" << route.metric;
+  }
+  shadowed_ = std::move(*shadowed);
+}
+
+void HostAgent::ResolveApiServer() {
+  Backoff backoff({}, clock_);
+  std::string last_error;
+  while (!stop_.stopped()) {
+    Result<std::vector<IpAddress>> addresses = resolver_.Resolve(api_server_host_, kResolveTimeout);
+    if (addresses.ok()) {
+      {
+        std::lock_guard lock(api_server_mutex_);
+        api_server_ = std::move(*addresses);
+      }
+      api_server_wakeup_->Signal();
+      backoff.Reset();
+      last_error.clear();
+    } else if (std::exchange(last_error, addresses.status().message()) !=
+               addresses.status().message()) {
+      LOG(WARNING) << "the API server's address is not known host=" << Printable(api_server_host_)
+                   << " error=\"" << last_error << "\"";
+    }
+    clock_.WaitFor(last_error.empty() ? kResolveAgain : backoff.Next(), stop_);
+  }
+}
+
+void HostAgent::TakeApiServer() {
+  std::lock_guard lock(api_server_mutex_);
+  reconciler_->SetApiServer(api_server_);
+  pass_due_ = true;
+}
+
+}  // namespace podroute

@@ -1,0 +1,19 @@
+#ifndef PODROUTE_CONTROLLER_KERNEL_OPTIONS_H_
+#define PODROUTE_CONTROLLER_KERNEL_OPTIONS_H_
+
+#include "controller/options.h"
+#include "routing/kernel_backend.h"
+
+namespace podroute {
+
+inline KernelOptions ToKernelOptions(const Options& options) {
+  KernelOptions kernel;
+  kernel.mark.table = options.route_table;
+  kernel.mark.protocol = options.route_protocol;
+  kernel.mark.metric = options.route_metric;
+  return kernel;
+}
+
+}  // namespace podroute
+
+#endif  // PODROUTE_CONTROLLER_KERNEL_OPTIONS_H_

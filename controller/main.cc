@@ -1,0 +1,51 @@
+#include <glog/logging.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "controller/options.h"
+#include "controller/verbs.h"
+#include "controller/version.h"
+#include "k8sclient/config_loader.h"
+#include "k8sclient/cpprest_transport.h"
+
+namespace podroute {
+namespace {
+
+Result<int> Main(const std::vector<std::string>& arguments) {
+  PODROUTE_ASSIGN_OR_RETURN(CommandLine line, ParseCommandLine(arguments, GetProcessEnvironment));
+  if (line.verb == "help") {
+    std::fputs(HelpText(line.arguments.empty() ? "" : line.arguments[0]).c_str(), stdout);
+    return 0;
+  }
+  if (line.verb == "version") {
+    std::printf("podroute %s\n", std::string(kVersion).c_str());
+    return 0;
+  }
+  PODROUTE_ASSIGN_OR_RETURN(Options options, ReadOptions(GetProcessEnvironment));
+  for (const std::string& flag : line.unserved) {
+    LOG(WARNING) << "flag has no effect in this version flag=" << flag;
+  }
+  if (line.verb == "plan") return PlanVerb(options);
+  if (line.verb == "cleanup") return CleanupVerb(options);
+  return RunVerb(options);
+}
+
+}  // namespace
+}  // namespace podroute
+
+int main(int argc, char** argv) {
+  podroute::InitHttpThreads();
+  FLAGS_logtostderr = true;
+  FLAGS_colorlogtostderr = false;
+  google::InitGoogleLogging(argv[0]);
+  podroute::Result<int> code = podroute::Main({argv + 1, argv + argc});
+  if (!code.ok()) std::fprintf(stderr, "podroute: %s\n", code.status().message().c_str());
+  // Output that could not be written is a failure, whatever else went well.
+  if (std::fflush(stdout) != 0) {
+    std::fprintf(stderr, "podroute: cannot write standard output\n");
+    return 1;
+  }
+  return code.ok() ? *code : 1;
+}

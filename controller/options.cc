@@ -1,0 +1,418 @@
+#include "controller/options.h"
+
+#include <gflags/gflags.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdlib>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <set>
+
+#include "base/file.h"
+#include "base/text.h"
+
+DEFINE_string(mode, "host",
+              "host: direct routes on every node; router: one shared router; local: no routes");
+DEFINE_string(kubeconfig, "", "kubeconfig file; empty: as $KUBECONFIG, in-cluster, ~/.kube/config");
+DEFINE_string(context, "", "context of the kubeconfig; empty: its current-context");
+DEFINE_string(node_name, "",
+              "name of the Node that this machine is; empty: $NODE_NAME, else the hostname");
+DEFINE_string(from_file, "",
+              "Nodes from `kubectl get nodes -o json` or `-o yaml`; '-' is standard input");
+DEFINE_string(cluster_cidr, "", "prefixes that podCIDRs must lie in, comma separated; empty: any");
+DEFINE_string(backend, "kernel", "where routes are kept: kernel");
+DEFINE_string(output, "ip", "ip (commands that a shell runs), table or json");
+DEFINE_string(
+    against, "",
+    "what the plan is compared with: kernel or nothing; empty: kernel in host mode when this "
+    "machine is the node, else nothing");
+DEFINE_bool(detailed_exitcode, false, "exit with 2 when there is something to do");
+DEFINE_string(route_table, "254", "routing table that our routes are in");
+DEFINE_string(route_protocol, "110", "protocol that marks routes and nexthop objects as ours");
+DEFINE_string(route_metric, "110", "metric that our routes have");
+DEFINE_string(resync_period, "60s", "full scan of the kernel's state this often");
+DEFINE_double(
+    max_delete_fraction, 0.5,
+    "deleting more than this part of our routes (and more than 10) at once is confirmed by a "
+    "second, consistent list first");
+DEFINE_bool(cleanup_on_exit, false, "remove our routes when told to stop");
+DEFINE_string(metrics_address, "127.0.0.1:9434", "where /metrics, /healthz and /readyz are served");
+DEFINE_string(cni_bin_dir, "/opt/cni/bin", "where the CNI plugin is installed");
+DEFINE_string(cni_conf_dir, "/etc/cni/net.d", "where the CNI network configuration is installed");
+
+namespace podroute {
+namespace {
+
+const std::map<std::string, std::vector<std::string>>& FlagVerbs() {
+  static const auto& verbs = *new std::map<std::string, std::vector<std::string>>{
+      {"mode", {"run", "plan"}},
+      {"kubeconfig", {"run", "plan"}},
+      {"context", {"run", "plan"}},
+      {"node_name", {"run", "plan"}},
+      {"from_file", {"plan"}},
+      {"cluster_cidr", {"run", "plan"}},
+      {"backend", {"run", "plan"}},
+      {"output", {"plan"}},
+      {"against", {"plan"}},
+      {"detailed_exitcode", {"plan"}},
+      {"route_table", {"run", "plan", "cleanup"}},
+      {"route_protocol", {"run", "plan", "cleanup"}},
+      {"route_metric", {"run", "plan", "cleanup"}},
+      {"resync_period", {"run"}},
+      {"max_delete_fraction", {"run"}},
+      {"cleanup_on_exit", {"run"}},
+      {"metrics_address", {"run"}},
+      {"cni_bin_dir", {"run"}},
+      {"cni_conf_dir", {"run"}},
+  };
+  return verbs;
+}
+
+// Accepted because the command line is decided; what they steer is not there yet, and we say so.
+const std::set<std::string> kUnserved = {"metrics_address", "cni_bin_dir", "cni_conf_dir"};
+
+constexpr int kMaxFlagfileDepth = 8;
+
+Status Wrong(std::string message) {
+  return Status(StatusCode::kInvalidArgument, std::move(message));
+}
+
+std::string Normalized(std::string_view name) {
+  std::string out(name);
+  std::replace(out.begin(), out.end(), '-', '_');
+  return out;
+}
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t cost = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = row[j];
+      row[j] = cost;
+    }
+  }
+  return row.back();
+}
+
+template <typename Names>
+std::string Suggestion(std::string_view wrong, const Names& names, std::string_view prefix) {
+  std::string best;
+  size_t least = wrong.size() / 3 + 1;
+  for (const auto& entry : names) {
+    std::string_view name = entry;
+    size_t distance = EditDistance(wrong, name);
+    if (distance <= least) {
+      least = distance - (distance > 0);
+      best = name;
+    }
+  }
+  return best.empty() ? "" : "; did you mean " + std::string(prefix) + best + "?";
+}
+
+// Applies one flag after another to gflags' registry.
+class FlagSetter {
+ public:
+  explicit FlagSetter(CommandLine* line) : line_(line) {}
+
+  Status Set(const std::string& name, const std::string& value, const std::string& where) {
+    gflags::CommandLineFlagInfo info;
+    if (!Find(name, &info)) return Unknown(name, where);
+    // An empty result means that the value does not parse as the flag's type.
+    if (gflags::SetCommandLineOption(info.name.c_str(), value.c_str()).empty()) {
+      return Wrong(where + "--" + info.name + "=" + Printable(value) + ": not " +
+                   TypeName(info.type));
+    }
+    if (FlagVerbs().contains(info.name)) set_.insert(info.name);
+    if (kUnserved.contains(info.name)) line_->unserved.push_back(info.name);
+    return Status::Ok();
+  }
+
+  // arguments[*at] is a flag; takes its value from the next one where it needs to.
+  Status Consume(const std::vector<std::string>& arguments, size_t* at, const std::string& where,
+                 int depth) {
+    std::string_view text = arguments[*at];
+    text.remove_prefix(text.starts_with("--") ? 2 : 1);
+    size_t equals = text.find('=');
+    std::string name = Normalized(text.substr(0, equals));
+    std::optional<std::string> value;
+    if (equals != std::string_view::npos) value = std::string(text.substr(equals + 1));
+    gflags::CommandLineFlagInfo info;
+    if (name != "flagfile" && !Find(name, &info)) {
+      if (!value && name.starts_with("no") && Find(name.substr(2), &info) && info.type == "bool") {
+        return Set(info.name, "false", where);
+      }
+      return Unknown(name, where);
+    }
+    if (!value && name != "flagfile" && info.type == "bool") return Set(name, "true", where);
+    if (!value) {
+      if (*at + 1 == arguments.size()) return Wrong(where + "--" + name + " needs a value");
+      value = arguments[++*at];
+    }
+    return name == "flagfile" ? ReadFlagfile(*value, depth + 1) : Set(name, *value, where);
+  }
+
+  // Flags set for a verb that has no use for them are mistakes.
+  Status CheckVerb(const std::string& verb) const {
+    if (verb == "help" || verb == "version") return Status::Ok();
+    for (const std::string& name : set_) {
+      const std::vector<std::string>& verbs = FlagVerbs().at(name);
+      if (std::find(verbs.begin(), verbs.end(), verb) != verbs.end()) continue;
+      std::string names;
+      for (const std::string& v : verbs) names += (names.empty() ? "" : ", ") + v;
+      return Wrong("--" + name + " is for " + names + ", not for " + verb);
+    }
+    return Status::Ok();
+  }
+
+  void ForgetSet() { set_.clear(); }
+
+ private:
+  static std::string TypeName(const std::string& type) {
+    return type == "bool" ? "true or false" : type == "double" ? "a number" : "a " + type;
+  }
+
+  // Ours and glog's; not gflags' own, which print and exit.
+  static bool Find(const std::string& name, gflags::CommandLineFlagInfo* info) {
+    if (!gflags::GetCommandLineFlagInfo(name.c_str(), info)) return false;
+    return FlagVerbs().contains(info->name) ||
+           info->filename.find("logging") != std::string::npos ||
+           info->filename.find("vlog") != std::string::npos;
+  }
+
+  static Status Unknown(const std::string& name, const std::string& where) {
+    std::vector<std::string> names;
+    for (const auto& [known, verbs] : FlagVerbs()) names.push_back(known);
+    return Wrong(where + "unknown flag --" + Printable(name) + Suggestion(name, names, "--") +
+                 " ('podroute help' lists them)");
+  }
+
+  Status ReadFlagfile(const std::string& path, int depth) {
+    if (depth > kMaxFlagfileDepth)
+      return Wrong("--flagfile=" + path + ": files name each other in a circle");
+    PODROUTE_ASSIGN_OR_RETURN(std::string content, ReadFile(path, 1 << 20));
+    size_t number = 0;
+    for (size_t start = 0; start < content.size();) {
+      size_t end = std::min(content.find('\n', start), content.size());
+      std::string line = content.substr(start, end - start);
+      start = end + 1;
+      ++number;
+      line.erase(line.find_last_not_of(" \t\r") + 1);
+      line.erase(0, std::min(line.find_first_not_of(" \t"), line.size()));
+      if (line.empty() || line[0] == '#') continue;
+      std::string where = path + ":" + std::to_string(number) + ": ";
+      if (line[0] != '-')
+        return Wrong(where + "\"" + Printable(line) + "\" is not a flag (--name=value)");
+      size_t at = 0;
+      PODROUTE_RETURN_IF_ERROR(Consume({line}, &at, where, depth));
+    }
+    return Status::Ok();
+  }
+
+  CommandLine* line_;
+  std::set<std::string> set_;
+};
+
+Status CheckVerbName(const std::string& verb) {
+  std::vector<std::string_view> names;
+  for (const VerbInfo& info : ListVerbs()) names.push_back(info.name);
+  if (std::find(names.begin(), names.end(), verb) != names.end()) return Status::Ok();
+  return Wrong("unknown verb \"" + Printable(verb) + "\"" + Suggestion(verb, names, "") +
+               " ('podroute help' lists them)");
+}
+
+template <typename T>
+Result<T> ParseNumber(const std::string& flag, const std::string& text, uint64_t least,
+                      uint64_t most) {
+  uint64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
+    return Wrong("--" + flag + "=" + Printable(text) + ": not a whole number from " +
+                 std::to_string(least) + " to " + std::to_string(most));
+  }
+  return static_cast<T>(value);
+}
+
+// Finds the flag's value in a list of (word, value).
+template <typename T>
+Result<T> ParseWord(const std::string& flag, const std::string& text,
+                    const std::vector<std::pair<std::string, T>>& words) {
+  std::string names;
+  for (const auto& [word, value] : words) {
+    if (word == text) return value;
+    if (!word.empty()) names += (names.empty() ? "" : ", ") + word;
+  }
+  return Wrong("--" + flag + "=" + Printable(text) + ": not one of " + names);
+}
+
+std::string ResolveNodeName(const EnvironmentLookup& environment) {
+  if (!FLAGS_node_name.empty()) return FLAGS_node_name;
+  if (std::string name = environment("NODE_NAME"); !name.empty()) return name;
+  char host[HOST_NAME_MAX + 1] = {};
+  if (gethostname(host, sizeof host - 1) != 0) return "";
+  // As the kubelet makes the node's name from it.
+  std::string name(host);
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return name;
+}
+
+}  // namespace
+
+const std::vector<VerbInfo>& ListVerbs() {
+  static const auto& verbs = *new std::vector<VerbInfo>{
+      {"run", "keep routes as they should be, until told to stop"},
+      {"plan", "print what would be done, and exit; needs no privileges"},
+      {"cleanup", "remove everything that podroute owns on this machine"},
+      {"version", "print the version"},
+      {"help", "print this, or a verb's flags: podroute help [verb]"},
+  };
+  return verbs;
+}
+
+std::vector<FlagInfo> ListFlags() {
+  std::vector<FlagInfo> flags;
+  for (const auto& [name, verbs] : FlagVerbs()) {
+    gflags::CommandLineFlagInfo info;
+    if (!gflags::GetCommandLineFlagInfo(name.c_str(), &info)) std::abort();  // A misspelt table.
+    std::string description = info.description;
+    if (kUnserved.contains(name)) description += " (not in this version yet)";
+    flags.push_back({name, info.default_value, std::move(description), verbs});
+  }
+  return flags;
+}
+
+Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
+                                     const EnvironmentLookup& environment) {
+  CommandLine line;
+  FlagSetter setter(&line);
+  for (const auto& [name, verbs] : FlagVerbs()) {
+    std::string variable = "PODROUTE_" + name;
+    std::transform(variable.begin(), variable.end(), variable.begin(),
+                   [](unsigned char c) { return std::toupper(c); });
+    if (std::string value = environment(variable); !value.empty()) {
+      PODROUTE_RETURN_IF_ERROR(setter.Set(name, value, "environment " + variable + ": "));
+    }
+  }
+  setter.ForgetSet();  // The environment is for every verb: it need not fit this one.
+  line.unserved.clear();
+  bool flags_end = false;
+  for (size_t at = 0; at < arguments.size(); ++at) {
+    const std::string& argument = arguments[at];
+    if (!flags_end && argument == "--") {
+      flags_end = true;
+    } else if (!flags_end && (argument == "-h" || argument == "--help" || argument == "-help")) {
+      line.arguments.insert(line.arguments.begin(), std::exchange(line.verb, "help"));
+    } else if (!flags_end && argument == "--version") {
+      line.verb = "version";
+    } else if (!flags_end && argument.size() > 1 && argument[0] == '-') {
+      PODROUTE_RETURN_IF_ERROR(setter.Consume(arguments, &at, "", 0));
+    } else if (line.verb.empty()) {
+      PODROUTE_RETURN_IF_ERROR(CheckVerbName(argument));
+      line.verb = argument;
+    } else {
+      line.arguments.push_back(argument);
+    }
+  }
+  if (line.verb.empty()) line.verb = "help";
+  std::erase(line.arguments, "");
+  if (line.verb == "help") {
+    if (!line.arguments.empty()) PODROUTE_RETURN_IF_ERROR(CheckVerbName(line.arguments[0]));
+  } else if (!line.arguments.empty()) {
+    return Wrong("unexpected \"" + Printable(line.arguments[0]) + "\" after " + line.verb +
+                 ": flags are --name=value");
+  }
+  PODROUTE_RETURN_IF_ERROR(setter.CheckVerb(line.verb));
+  return line;
+}
+
+Result<Duration> ParseDuration(std::string_view text) {
+  static constexpr std::pair<std::string_view, Duration> kUnits[] = {
+      {"ms", std::chrono::milliseconds(1)}, {"us", std::chrono::microseconds(1)},
+      {"s", std::chrono::seconds(1)},       {"m", std::chrono::minutes(1)},
+      {"h", std::chrono::hours(1)},
+  };
+  auto wrong = [&] {
+    return Wrong("\"" + Printable(text) + "\" is not a duration such as 60s, 1m30s or 500ms");
+  };
+  Duration total{0};
+  if (text.empty()) return wrong();
+  for (std::string_view rest = text; !rest.empty();) {
+    uint32_t count = 0;
+    auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), count);
+    if (error != std::errc()) return wrong();
+    rest.remove_prefix(static_cast<size_t>(end - rest.data()));
+    const auto* unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                    [&](const auto& u) { return rest.starts_with(u.first); });
+    if (unit == std::end(kUnits)) return wrong();
+    if (count > std::chrono::hours(24 * 365) / unit->second) return wrong();
+    total += unit->second * count;
+    rest.remove_prefix(unit->first.size());
+  }
+  return total;
+}
+
+Result<Options> ReadOptions(const EnvironmentLookup& environment) {
+  Options options;
+  PODROUTE_ASSIGN_OR_RETURN(
+      options.mode,
+      ParseWord<Mode>("mode", FLAGS_mode,
+                      {{"host", Mode::kHost}, {"local", Mode::kLocal}, {"router", Mode::kRouter}}));
+  PODROUTE_ASSIGN_OR_RETURN(
+      bool kernel,
+      ParseWord<bool>("backend", FLAGS_backend,
+                      {{"kernel", true}, {"bird", false}, {"frr", false}, {"exec", false}}));
+  if (!kernel) {
+    return Wrong("--backend=" + FLAGS_backend + " is not in this version; kernel is");
+  }
+  using F = PlanFormat;
+  PODROUTE_ASSIGN_OR_RETURN(
+      options.output, ParseWord<F>("output", FLAGS_output,
+                                   {{"ip", F::kIp}, {"table", F::kTable}, {"json", F::kJson}}));
+  PODROUTE_ASSIGN_OR_RETURN(options.against, ParseWord<Against>("against", FLAGS_against,
+                                                                {{"", Against::kDefault},
+                                                                 {"kernel", Against::kKernel},
+                                                                 {"nothing", Against::kNothing}}));
+  // 0 is "unspecified" and 255 "local": both would hit routes that are the kernel's.
+  PODROUTE_ASSIGN_OR_RETURN(options.route_table,
+                            ParseNumber<uint32_t>("route_table", FLAGS_route_table, 1, 0xffffffff));
+  if (options.route_table == 255) {
+    return Wrong("--route_table=255: that is the kernel's table of local addresses; 254 is main");
+  }
+  // 0 to 4 are the kernel's, redirects', boot's and the administrator's (rtnetlink(7)).
+  PODROUTE_ASSIGN_OR_RETURN(options.route_protocol,
+                            ParseNumber<uint8_t>("route_protocol", FLAGS_route_protocol, 5, 255));
+  // 0 is a wildcard in deletes.
+  PODROUTE_ASSIGN_OR_RETURN(
+      options.route_metric,
+      ParseNumber<uint32_t>("route_metric", FLAGS_route_metric, 1, 0xffffffff));
+  Result<std::vector<IpPrefix>> cidrs = ParsePrefixList(FLAGS_cluster_cidr);
+  if (!cidrs.ok()) return cidrs.status().WithContext("--cluster_cidr");
+  options.cluster_cidrs = *cidrs;
+  Result<Duration> resync = ParseDuration(FLAGS_resync_period);
+  if (!resync.ok()) return resync.status().WithContext("--resync_period");
+  if (*resync < std::chrono::seconds(1)) {
+    return Wrong("--resync_period=" + FLAGS_resync_period + ": at least 1s");
+  }
+  options.resync_period = *resync;
+  if (!(FLAGS_max_delete_fraction >= 0 && FLAGS_max_delete_fraction <= 1)) {
+    return Wrong("--max_delete_fraction: not a number from 0 to 1");
+  }
+  options.max_delete_fraction = FLAGS_max_delete_fraction;
+  options.kubeconfig = FLAGS_kubeconfig;
+  options.context = FLAGS_context;
+  options.node_name = ResolveNodeName(environment);
+  options.from_file = FLAGS_from_file;
+  options.detailed_exitcode = FLAGS_detailed_exitcode;
+  options.cleanup_on_exit = FLAGS_cleanup_on_exit;
+  return options;
+}
+
+}  // namespace podroute

@@ -1,0 +1,93 @@
+// From what the API server and the kernel say to what the backend holds: one pass at a time.
+#ifndef PODROUTE_CONTROLLER_RECONCILER_H_
+#define PODROUTE_CONTROLLER_RECONCILER_H_
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "controller/delete_guard.h"
+#include "controller/retry_set.h"
+#include "k8sclient/node_store.h"
+#include "routing/desired_routes.h"
+#include "routing/local_network.h"
+#include "routing/route_backend.h"
+
+namespace podroute {
+
+struct ReconcilerOptions {
+  DesiredOptions desired;
+  double max_delete_fraction = 0.5;
+  // Of a failed read or route.
+  BackoffOptions retry = {.initial = std::chrono::milliseconds(100),
+                          .max = std::chrono::seconds(30)};
+};
+
+// What the reconciler touches; all outlive it.
+struct ReconcilerWorld {
+  RouteBackend* backend = nullptr;
+  std::function<Result<LocalNetwork>()> read_local;  // Empty: links are not looked at.
+  std::function<NodeSnapshot()> take_nodes;
+  std::function<void()> request_consistent_list;
+  const Clock* clock = nullptr;
+};
+
+// What a pass did.
+struct PassReport {
+  bool synced = false;    // The nodes were known; else nothing was done.
+  bool in_place = false;  // Every desired route is there.
+  size_t added = 0, replaced = 0, deleted = 0, failed = 0, withheld = 0;
+  std::optional<Duration> event_latency;  // From the first byte of the oldest change to its routes.
+  std::optional<Duration> next_in;        // When another pass is due although nothing will say so.
+};
+
+// One thread. Reads only what was invalidated (all, at first); otherwise works from what it read
+// and did.
+class Reconciler {
+ public:
+  Reconciler(const ReconcilerOptions& options, const ReconcilerWorld& world);
+
+  // What the next pass must read again.
+  void InvalidateRoutes() { actual_.reset(); }
+  void InvalidateLocalNetwork() { local_.reset(); }
+
+  void SetApiServer(std::vector<IpAddress> addresses) {
+    options_.desired.api_server = std::move(addresses);
+  }
+
+  PassReport RunPass();
+
+  // As of the last pass. `actual` is empty after a pass that could not read it.
+  RouteSet actual() const { return actual_.value_or(RouteSet()); }
+  const std::vector<Refusal>& refused() const { return refused_; }
+  const std::optional<LocalNetwork>& local() const { return local_; }
+
+ private:
+  bool ReadWorld(PassReport* report);
+  bool Readable(const Status& status, PassReport* report);
+  void Guard(RoutePlan* plan, const NodeSnapshot& nodes, PassReport* report);
+  void Carry(const RoutePlan& plan, RouteSet desired, PassReport* report);
+  void Account(const RouteResult& result, PassReport* report);
+  void LogRefusals(std::vector<Refusal> refused);
+  void NoticeSelf(const NodeSnapshot& nodes);
+
+  ReconcilerOptions options_;
+  const ReconcilerWorld world_;
+  std::optional<RouteSet> actual_;
+  std::optional<LocalNetwork> local_;
+  bool fresh_ = false;  // actual_ has been read since the last Apply.
+  NodeSnapshot nodes_;
+  std::vector<Refusal> refused_;
+  DeleteGuard guard_;
+  RetrySet retries_;
+  Backoff read_backoff_;
+  std::string read_error_;
+  bool self_missing_ = false;
+  size_t logged_ = 0;  // Lines about single routes in this pass.
+};
+
+}  // namespace podroute
+
+#endif  // PODROUTE_CONTROLLER_RECONCILER_H_

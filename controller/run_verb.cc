@@ -1,0 +1,28 @@
+#include <glog/logging.h>
+
+#include "controller/api_client.h"
+#include "controller/host_agent.h"
+#include "controller/verbs.h"
+#include "controller/version.h"
+
+namespace podroute {
+
+Result<int> RunVerb(const Options& options) {
+  if (options.mode != Mode::kHost) {
+    return Status(StatusCode::kInvalidArgument,
+                  "run --mode=" + std::string(options.mode == Mode::kLocal ? "local" : "router") +
+                      " is not in this version; --mode=host is");
+  }
+  if (options.node_name.empty()) {
+    return Status(StatusCode::kInvalidArgument,
+                  "this machine has no hostname: set --node_name to the name of its Node");
+  }
+  PODROUTE_ASSIGN_OR_RETURN(ApiClient client, ApiClient::Create(options));
+  LOG(INFO) << "podroute starts version=" << kVersion << " mode=host node=" << options.node_name
+            << " api_server=" << client.host << " config=\"" << client.source << "\"";
+  PODROUTE_ASSIGN_OR_RETURN(auto agent, HostAgent::Create(options, *client.transport, client.host));
+  PODROUTE_RETURN_IF_ERROR(agent->Run());
+  return 0;
+}
+
+}  // namespace podroute

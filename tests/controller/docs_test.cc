@@ -1,0 +1,51 @@
+// What a user can set or be told stands in docs/reference.md.
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/file.h"
+#include "controller/options.h"
+#include "routing/desired_routes.h"
+
+namespace podroute {
+namespace {
+
+std::string Reference() { return ReadFile("docs/reference.md").value(); }
+
+// The line of a table that is about `name`; empty when there is none.
+std::string Row(const std::string& text, const std::string& name) {
+  size_t start = text.find("\n| `" + name + "`");
+  if (start == std::string::npos) return "";
+  return text.substr(start + 1, text.find('\n', start + 1) - start - 1);
+}
+
+TEST(DocsTest, EveryFlagIsInTheReferenceWithItsDefaultAndVerbs) {
+  for (const FlagInfo& flag : ListFlags()) {
+    std::string row = Row(Reference(), "--" + flag.name);
+    EXPECT_NE(row, "") << flag.name;
+    if (!flag.default_value.empty()) {
+      EXPECT_NE(row.find("`" + flag.default_value + "`"), std::string::npos) << row;
+    }
+    std::string verbs;
+    for (const std::string& verb : flag.verbs) verbs += (verbs.empty() ? "| " : ", ") + verb;
+    EXPECT_NE(row.find(verbs + " |"), std::string::npos) << row;
+  }
+}
+
+TEST(DocsTest, EveryVerbIsInTheReference) {
+  for (const VerbInfo& verb : ListVerbs()) {
+    EXPECT_NE(Reference().find("`podroute " + std::string(verb.name)), std::string::npos)
+        << verb.name;
+  }
+}
+
+TEST(DocsTest, EveryRefusalReasonIsInTheReference) {
+  for (RefusalReason reason : AllRefusalReasons()) {
+    EXPECT_NE(Row(Reference(), std::string(RefusalReasonName(reason))), "")
+        << RefusalReasonName(reason);
+  }
+}
+
+}  // namespace
+}  // namespace podroute

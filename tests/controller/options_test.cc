@@ -1,0 +1,177 @@
+#include "controller/options.h"
+
+#include <gflags/gflags.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+namespace podroute {
+namespace {
+
+class OptionsTest : public testing::Test {
+ protected:
+  Result<CommandLine> Parse(const std::vector<std::string>& arguments) {
+    return ParseCommandLine(arguments, Lookup());
+  }
+  EnvironmentLookup Lookup() {
+    return [this](const std::string& name) {
+      auto it = environment_.find(name);
+      return it == environment_.end() ? "" : it->second;
+    };
+  }
+  // The one line that the arguments are answered with; "" when they are fine.
+  std::string Complaint(const std::vector<std::string>& arguments) {
+    Result<CommandLine> line = Parse(arguments);
+    if (!line.ok()) return line.status().message();
+    Result<Options> options = ReadOptions(Lookup());
+    return options.ok() ? "" : options.status().message();
+  }
+  std::string WriteFile(const std::string& content) {
+    std::string path = testing::TempDir() + "/flags";
+    std::ofstream(path) << content;
+    return path;
+  }
+
+  std::map<std::string, std::string> environment_;
+  gflags::FlagSaver saver_;
+};
+
+TEST_F(OptionsTest, NoArgumentsAreHelp) { EXPECT_EQ(Parse({})->verb, "help"); }
+
+TEST_F(OptionsTest, FlagsStandBeforeOrAfterTheVerbWithHyphensOrUnderscores) {
+  ASSERT_TRUE(Parse({"--node-name=a", "plan", "-output", "json", "--detailed_exitcode"}).ok());
+  Options options = ReadOptions(Lookup()).value();
+  EXPECT_EQ(options.node_name, "a");
+  EXPECT_EQ(options.output, PlanFormat::kJson);
+  EXPECT_TRUE(options.detailed_exitcode);
+}
+
+TEST_F(OptionsTest, BooleansHaveANegation) {
+  ASSERT_TRUE(Parse({"plan", "--detailed_exitcode", "--nodetailed-exitcode"}).ok());
+  EXPECT_FALSE(ReadOptions(Lookup())->detailed_exitcode);
+}
+
+TEST_F(OptionsTest, ArgumentsWinOverTheEnvironment) {
+  environment_ = {{"PODROUTE_ROUTE_METRIC", "7"}, {"PODROUTE_ROUTE_TABLE", "100"}};
+  ASSERT_TRUE(Parse({"run", "--route_metric=8"}).ok());
+  Options options = ReadOptions(Lookup()).value();
+  EXPECT_EQ(options.route_metric, 8u);
+  EXPECT_EQ(options.route_table, 100u);
+}
+
+TEST_F(OptionsTest, TheEnvironmentNeedNotFitTheVerb) {
+  environment_ = {{"PODROUTE_CLEANUP_ON_EXIT", "true"}};
+  EXPECT_EQ(Complaint({"plan"}), "");
+}
+
+TEST_F(OptionsTest, NodeNameComesFromFlagThenNodeNameThenHostname) {
+  EXPECT_FALSE(ReadOptions(Lookup())->node_name.empty());
+  environment_ = {{"NODE_NAME", "downward"}};
+  EXPECT_EQ(ReadOptions(Lookup())->node_name, "downward");
+  ASSERT_TRUE(Parse({"run", "--node_name=flag"}).ok());
+  EXPECT_EQ(ReadOptions(Lookup())->node_name, "flag");
+}
+
+TEST_F(OptionsTest, AFlagfileHoldsFlagsAndComments) {
+  std::string path = WriteFile("# ours\n\n  --route-metric=9  \n--cluster_cidr=10.244.0.0/16\n");
+  ASSERT_TRUE(Parse({"run", "--flagfile=" + path}).ok());
+  Options options = ReadOptions(Lookup()).value();
+  EXPECT_EQ(options.route_metric, 9u);
+  EXPECT_EQ(options.cluster_cidrs.size(), 1u);
+}
+
+TEST_F(OptionsTest, HelpAndVersionAreFlagsToo) {
+  EXPECT_EQ(Parse({"--help"})->verb, "help");
+  EXPECT_EQ(Parse({"--version"})->verb, "version");
+  Result<CommandLine> line = Parse({"plan", "--help"});
+  ASSERT_TRUE(line.ok());
+  EXPECT_EQ(line->verb, "help");
+  EXPECT_EQ(line->arguments, std::vector<std::string>{"plan"});
+}
+
+TEST_F(OptionsTest, FlagsWithoutEffectAreNamed) {
+  EXPECT_EQ(Parse({"run", "--metrics_address=:1"})->unserved,
+            std::vector<std::string>{"metrics_address"});
+}
+
+// One line, which names the flag, what is wrong and what would be right.
+TEST_F(OptionsTest, BadInputGetsOneClearLine) {
+  std::string circle = testing::TempDir() + "/circle";
+  std::ofstream(circle) << "--flagfile=" << circle << "\n";
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"rnu"}, "unknown verb \"rnu\"; did you mean run? ('podroute help' lists them)"},
+      {{"frobnicate"}, "unknown verb \"frobnicate\" ('podroute help' lists them)"},
+      {{"help", "frobnicate"}, "unknown verb \"frobnicate\" ('podroute help' lists them)"},
+      {{"run", "--nod_name=x"},
+       "unknown flag --nod_name; did you mean --node_name? ('podroute help' lists them)"},
+      {{"run", "--tab_completion_word=x"},
+       "unknown flag --tab_completion_word ('podroute help' lists them)"},
+      {{"run", "extra"}, "unexpected \"extra\" after run: flags are --name=value"},
+      {{"run", "--node_name"}, "--node_name needs a value"},
+      {{"run", "--from_file=x"}, "--from_file is for plan, not for run"},
+      {{"plan", "--mode=bridge"}, "--mode=bridge: not one of host, local, router"},
+      {{"plan", "--output=xml"}, "--output=xml: not one of ip, table, json"},
+      {{"run", "--backend=bird"}, "--backend=bird is not in this version; kernel is"},
+      {{"run", "--backend=ovs"}, "--backend=ovs: not one of kernel, bird, frr, exec"},
+      {{"plan", "--detailed_exitcode=maybe"}, "--detailed_exitcode=maybe: not true or false"},
+      {{"run", "--max_delete_fraction=much"}, "--max_delete_fraction=much: not a number"},
+      {{"run", "--max_delete_fraction=1.5"}, "--max_delete_fraction: not a number from 0 to 1"},
+      {{"run", "--max_delete_fraction=nan"}, "--max_delete_fraction: not a number from 0 to 1"},
+      {{"run", "--route_table=0"}, "--route_table=0: not a whole number from 1 to 4294967295"},
+      {{"run", "--route_table=255"},
+       "--route_table=255: that is the kernel's table of local addresses; 254 is main"},
+      {{"run", "--route_protocol=2"}, "--route_protocol=2: not a whole number from 5 to 255"},
+      {{"run", "--route_protocol=256"}, "--route_protocol=256: not a whole number from 5 to 255"},
+      {{"run", "--route_metric=-1"}, "--route_metric=-1: not a whole number from 1 to 4294967295"},
+      {{"run", "--route_metric=1x"}, "--route_metric=1x: not a whole number from 1 to 4294967295"},
+      {{"run", "--resync_period=soon"},
+       "--resync_period: \"soon\" is not a duration such as 60s, 1m30s or 500ms"},
+      {{"run", "--resync_period=60"},
+       "--resync_period: \"60\" is not a duration such as 60s, 1m30s or 500ms"},
+      {{"run", "--resync_period=10ms"}, "--resync_period=10ms: at least 1s"},
+      {{"run", "--cluster_cidr=10.244.0.1/16"},
+       "--cluster_cidr: \"10.244.0.1/16\" has host bits set; 10.244.0.0/16 would be right"},
+      {{"run", "--cluster_cidr=a,b"}, "--cluster_cidr: \"a\" is not a prefix: it has no /length"},
+      {{"run", "--flagfile=/nonexistent"}, "open /nonexistent: No such file or directory"},
+      {{"run", "--flagfile=" + circle},
+       "--flagfile=" + circle + ": files name each other in a circle"},
+  };
+  for (const auto& [arguments, expected] : cases) {
+    gflags::FlagSaver saver;
+    EXPECT_EQ(Complaint(arguments), expected);
+  }
+}
+
+TEST_F(OptionsTest, AWrongLineOfAFlagfileIsNamedByItsNumber) {
+  std::string path = WriteFile("# fine\nroute_metric=9\n");
+  EXPECT_EQ(Complaint({"run", "--flagfile=" + path}),
+            path + ":2: \"route_metric=9\" is not a flag (--name=value)");
+}
+
+TEST_F(OptionsTest, AWrongEnvironmentVariableIsNamed) {
+  environment_ = {{"PODROUTE_CLEANUP_ON_EXIT", "perhaps"}};
+  EXPECT_EQ(Complaint({"run"}),
+            "environment PODROUTE_CLEANUP_ON_EXIT: --cleanup_on_exit=perhaps: not true or false");
+}
+
+TEST_F(OptionsTest, EveryFlagIsDescribedAndBelongsToAVerb) {
+  for (const FlagInfo& flag : ListFlags()) {
+    EXPECT_FALSE(flag.description.empty()) << flag.name;
+    EXPECT_FALSE(flag.verbs.empty()) << flag.name;
+  }
+}
+
+TEST(ParseDurationTest, AddsItsParts) {
+  EXPECT_EQ(ParseDuration("1h1m1s1ms1us").value(), Duration(3661001001000));
+  EXPECT_EQ(ParseDuration("0s").value(), Duration(0));
+  for (const char* bad :
+       {"", "s", "-1s", "1", "1.5s", "1d", "99999999999s", "4294967295h", "1s "}) {
+    EXPECT_FALSE(ParseDuration(bad).ok()) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace podroute
