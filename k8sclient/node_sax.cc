@@ -381,9 +381,9 @@ Status ParseJsonValue(JsonStream& stream, NodeSax& sax) {
     return {StatusCode::kUnavailable,
             "the JSON ended too early, after " + std::to_string(stream.Tell()) + " bytes"};
   }
-  return {StatusCode::kInternal, "not JSON at byte " + std::to_string(result.Offset()) + ": " +
-                                     rapidjson::GetParseError_En(result.Code()) +
-                                     " Before: " + Printable(stream.buffered(), 40)};
+  return {StatusCode::kInternal, "not JSON at byte " + std::to_string(result.Offset()) +
+                                     ", before \"" + Printable(stream.buffered(), 40) +
+                                     "\": " + rapidjson::GetParseError_En(result.Code())};
 }
 
 }  // namespace podroute
