@@ -130,7 +130,7 @@ ApiError ReadApiError(HttpResponse& response) {
   ApiStatus api = ParseApiStatus(body);
   api.retry_after_seconds = std::max(api.retry_after_seconds, RetryAfterSeconds(response));
   // Not from an API server, or from one that is not up: quote what it says.
-  if (api.message.empty()) api.message = Printable(body, 120);
+  if (!body.starts_with('{')) api.message = Printable(body, 120);
   return MakeApiError(api, response.status);
 }
 

@@ -209,8 +209,9 @@ ApiError Reflector::EndOfWatch(const Status& how, MonotonicTime started, uint64_
                now - heard_ >= kQuietTooLong;
   if (how.ok() && too_short) {
     error.status = Status(StatusCode::kUnavailable,
-                          "the watch ended after " + std::to_string(Seconds(now - started)) +
-                              " s and " + std::to_string(events) + " events");
+                          "the watch ended after " +
+                              std::to_string(duration_cast<milliseconds>(now - started).count()) +
+                              " ms and " + std::to_string(events) + " events");
   }
   if (error.ok()) Works(Stage::kStream);
   return error;

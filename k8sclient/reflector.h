@@ -49,7 +49,7 @@
 namespace podroute {
 
 struct ReflectorOptions {
-  BackoffOptions backoff;
+  BackoffOptions backoff = {};
   int page_size = 500;
   int min_watch_seconds = 300;
   int max_watch_seconds = 600;
