@@ -56,10 +56,15 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
 // memory or on invalid arguments.
 class SpawnSetup {
  public:
-  SpawnSetup(int out, int err) {
+  // `in` -1: /dev/null.
+  SpawnSetup(int in, int out, int err) {
     posix_spawn_file_actions_init(&actions_);
     posix_spawnattr_init(&attributes_);
-    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (in < 0) {
+      posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    } else {
+      posix_spawn_file_actions_adddup2(&actions_, in, STDIN_FILENO);
+    }
     posix_spawn_file_actions_adddup2(&actions_, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions_, err, STDERR_FILENO);
     // Our threads block the signals that a signalfd reads; a program must not inherit that.
@@ -131,7 +136,7 @@ Result<SubprocessResult> RunSubprocess(const SubprocessOptions& options, StopTok
   std::vector<std::string> environment = MergedEnvironment(options.environment);
   pid_t pid = -1;
   {
-    SpawnSetup setup(out.write_end.get(), err.write_end.get());
+    SpawnSetup setup(options.stdin_fd, out.write_end.get(), err.write_end.get());
     int error = posix_spawnp(&pid, name.c_str(), setup.actions(), setup.attributes(),
                              Pointers(argv).data(), Pointers(environment).data());
     if (error != 0) return Status::FromErrno(error, "start " + name);

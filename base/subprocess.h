@@ -19,6 +19,8 @@ struct SubprocessOptions {
   // Added to this process's environment, in place of what has the same name there; of equal names
   // here the last counts.
   std::vector<std::pair<std::string, std::string>> environment;
+  // What the program reads as its standard input, borrowed; -1: /dev/null.
+  int stdin_fd = -1;
   Duration timeout = std::chrono::seconds(60);
   size_t max_output_bytes = 1u << 20;  // Of each of the two outputs.
 };
@@ -30,7 +32,7 @@ struct SubprocessResult {
   std::string err;    // and standard error, as far as they were written before it ended.
 };
 
-// Standard input is /dev/null; signals are unblocked and at their defaults for the program, which
+// Signals are unblocked and at their defaults for the program, which
 // gets a process group of its own. Safe in a program with threads. Blocks until it ends; what it
 // started and left behind is not waited for. Errors: why it cannot be started (kNotFound,
 // kPermissionDenied, ...); kDeadlineExceeded, kCancelled (`stop`, which may be null, was set) and
