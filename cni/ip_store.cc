@@ -1,0 +1,260 @@
+#include "cni/ip_store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "base/file.h"
+
+namespace podroute {
+namespace {
+
+constexpr mode_t kDirectoryMode = 0755;
+constexpr mode_t kFileMode = 0600;
+constexpr char kNewFile[] = ".podroute.new";  // No address, so nobody takes it for a reservation.
+constexpr size_t kMaxReservationBytes = 4096;
+
+Status MakeDirectories(const std::string& path) {
+  if (mkdir(path.c_str(), kDirectoryMode) == 0 || errno == EEXIST) return Status::Ok();
+  size_t slash = path.rfind('/');
+  if (errno != ENOENT || slash == std::string::npos || slash == 0) {
+    return Status::FromErrno(errno, "create directory " + path);
+  }
+  PODROUTE_RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash)));
+  if (mkdir(path.c_str(), kDirectoryMode) == 0 || errno == EEXIST) return Status::Ok();
+  return Status::FromErrno(errno, "create directory " + path);
+}
+
+std::string_view Trim(std::string_view text) {
+  constexpr char kSpace[] = " \t\r\n";
+  size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+// "ID\r\nIFNAME", or the old form without the interface.
+std::optional<CniAttachment> ParseOwner(std::string_view content) {
+  content = Trim(content);
+  if (content.empty()) return std::nullopt;
+  size_t end = content.find("\r\n");
+  if (end == std::string_view::npos) return CniAttachment{std::string(content), ""};
+  return CniAttachment{std::string(content.substr(0, end)), std::string(content.substr(end + 2))};
+}
+
+// The old form belongs to every interface of its container, as in the reference plugin.
+bool Owns(const CniAttachment& owner, const CniAttachment& written) {
+  return written.container_id == owner.container_id &&
+         (written.interface.empty() || written.interface == owner.interface);
+}
+
+Status WriteNew(int directory, const char* name, std::string_view content) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+  UniqueFd fd(openat(directory, name, kFlags, kFileMode));
+  if (!fd && errno == EEXIST) {  // Left by a process that was killed before it moved it.
+    unlinkat(directory, name, 0);
+    fd = UniqueFd(openat(directory, name, kFlags, kFileMode));
+  }
+  if (!fd) return Status::FromErrno(errno, std::string("create ") + name);
+  ssize_t written = write(fd.get(), content.data(), content.size());
+  if (written < 0) return Status::FromErrno(errno, std::string("write ") + name);
+  if (static_cast<size_t>(written) != content.size()) {
+    return Status(StatusCode::kUnavailable, std::string("write ") + name + ": no space left");
+  }
+  return Status::Ok();
+}
+
+// Renames without replacing; returns an errno, or 0.
+int MoveInto(int directory, const char* from, const char* to) {
+  if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return errno;
+  // A file system that cannot do that (NFS) can do this.
+  if (linkat(directory, from, directory, to, 0) != 0) return errno;
+  unlinkat(directory, from, 0);
+  return 0;
+}
+
+}  // namespace
+
+IpStore::IpStore(std::string directory, std::string link_directory, UniqueFd directory_fd,
+                 UniqueFd lock)
+    : directory_(std::move(directory)),
+      link_directory_(std::move(link_directory)),
+      directory_fd_(std::move(directory_fd)),
+      lock_(std::move(lock)) {}
+
+Result<IpStore> IpStore::Open(const std::string& data_dir, const std::string& network) {
+  std::string directory = data_dir + "/" + network;
+  PODROUTE_RETURN_IF_ERROR(MakeDirectories(directory));
+  return Lock(directory, data_dir + "/.podroute/" + network);
+}
+
+Result<IpStore> IpStore::OpenExisting(const std::string& data_dir, const std::string& network) {
+  return Lock(data_dir + "/" + network, data_dir + "/.podroute/" + network);
+}
+
+Result<IpStore> IpStore::Lock(std::string directory, std::string link_directory) {
+  UniqueFd directory_fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory_fd) return Status::FromErrno(errno, "open " + directory);
+  UniqueFd lock(openat(directory_fd.get(), "lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!lock) return Status::FromErrno(errno, "open " + directory + "/lock");
+  while (flock(lock.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return Status::FromErrno(errno, "lock " + directory + "/lock");
+  }
+  return IpStore(std::move(directory), std::move(link_directory), std::move(directory_fd),
+                 std::move(lock));
+}
+
+std::string IpStore::PathOf(const IpAddress& address) const {
+  return directory_ + "/" + address.ToString();
+}
+
+std::string IpStore::LinkName(const CniAttachment& owner) const {
+  return link_directory_ + "/" + owner.container_id + "@" + owner.interface;
+}
+
+std::optional<CniAttachment> IpStore::OwnerOf(const IpAddress& address) const {
+  Result<std::string> content = ReadFile(PathOf(address), kMaxReservationBytes);
+  return content.ok() ? ParseOwner(*content) : std::nullopt;
+}
+
+Result<bool> IpStore::Reserve(const IpAddress& address, const CniAttachment& owner, size_t set) {
+  int directory = directory_fd_.get();
+  std::string name = address.ToString();
+  Status written = WriteNew(directory, kNewFile, owner.container_id + "\r\n" + owner.interface);
+  if (!written.ok()) {
+    unlinkat(directory, kNewFile, 0);
+    return written.WithContext(directory_);
+  }
+  int error = MoveInto(directory, kNewFile, name.c_str());
+  if (error != 0) unlinkat(directory, kNewFile, 0);
+  if (error == EEXIST) return false;
+  if (error != 0) return Status::FromErrno(error, "reserve " + PathOf(address));
+  std::string last_name = "last_reserved_ip." + std::to_string(set);
+  // Rewritten in place, as the reference plugin does; a reader that finds it torn starts afresh.
+  UniqueFd last(
+      openat(directory, last_name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
+  if (!last || write(last.get(), name.data(), name.size()) != static_cast<ssize_t>(name.size())) {
+    Status failed = Status::FromErrno(errno, "write " + directory_ + "/" + last_name);
+    unlinkat(directory, name.c_str(), 0);
+    return failed;
+  }
+  return true;
+}
+
+void IpStore::Link(const CniAttachment& owner, const std::vector<IpAddress>& addresses) {
+  std::string text;
+  for (const IpAddress& address : addresses) {
+    if (!text.empty()) text += ',';
+    text += address.ToString();
+  }
+  if (text.empty()) return;
+  std::string name = LinkName(owner);
+  if (symlink(text.c_str(), name.c_str()) == 0) return;
+  if (errno == ENOENT && !MakeDirectories(link_directory_).ok()) return;
+  if (errno == EEXIST) unlink(name.c_str());  // A stale one.
+  if (symlink(text.c_str(), name.c_str()) != 0) return;
+}
+
+Result<bool> IpStore::IsReserved(const IpAddress& address) const {
+  if (faccessat(directory_fd_.get(), address.ToString().c_str(), F_OK, 0) == 0) return true;
+  if (errno == ENOENT) return false;
+  return Status::FromErrno(errno, "look at " + PathOf(address));
+}
+
+std::optional<IpAddress> IpStore::LastReserved(size_t set) const {
+  std::string path = directory_ + "/last_reserved_ip." + std::to_string(set);
+  Result<std::string> content = ReadFile(path, kMaxReservationBytes);
+  if (!content.ok()) return std::nullopt;
+  Result<IpAddress> address = IpAddress::Parse(Trim(*content));
+  if (!address.ok()) return std::nullopt;
+  return *address;
+}
+
+Result<std::vector<IpAddress>> IpStore::Addresses() const {
+  // A descriptor of its own: reading moves it.
+  int fd = openat(directory_fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  std::unique_ptr<DIR, int (*)(DIR*)> listing(fd < 0 ? nullptr : fdopendir(fd), closedir);
+  if (!listing) return Status::FromErrno(errno, "list " + directory_);
+  std::vector<IpAddress> addresses;
+  errno = 0;
+  while (const dirent* entry = readdir(listing.get())) {
+    Result<IpAddress> address = IpAddress::Parse(entry->d_name);
+    if (address.ok()) addresses.push_back(*address);
+    errno = 0;
+  }
+  if (errno != 0) return Status::FromErrno(errno, "list " + directory_);
+  std::sort(addresses.begin(), addresses.end());
+  return addresses;
+}
+
+Result<std::vector<Reservation>> IpStore::All() const {
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<IpAddress> addresses, Addresses());
+  std::vector<Reservation> all;
+  all.reserve(addresses.size());
+  for (const IpAddress& address : addresses) {
+    if (auto owner = OwnerOf(address)) all.push_back({address, std::move(*owner)});
+  }
+  return all;
+}
+
+std::vector<IpAddress> IpStore::LinkedAddressesOf(const CniAttachment& owner) const {
+  std::vector<IpAddress> addresses;
+  char buffer[1024];
+  ssize_t size = readlink(LinkName(owner).c_str(), buffer, sizeof buffer);
+  if (size < 0) return addresses;
+  std::string_view rest(buffer, static_cast<size_t>(size));
+  while (!rest.empty()) {
+    size_t comma = std::min(rest.find(','), rest.size());
+    Result<IpAddress> address = IpAddress::Parse(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+    if (!address.ok()) continue;
+    std::optional<CniAttachment> written = OwnerOf(*address);
+    if (written && Owns(owner, *written)) addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+Status IpStore::CheckWritable() const {
+  Status written = WriteNew(directory_fd_.get(), kNewFile, "");
+  unlinkat(directory_fd_.get(), kNewFile, 0);
+  return written.WithContext(directory_);
+}
+
+Result<std::vector<IpAddress>> IpStore::AddressesOf(const CniAttachment& owner) const {
+  std::vector<IpAddress> addresses = LinkedAddressesOf(owner);
+  if (!addresses.empty()) return addresses;
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<Reservation> all, All());
+  for (const Reservation& reservation : all) {
+    if (Owns(owner, reservation.owner)) addresses.push_back(reservation.address);
+  }
+  return addresses;
+}
+
+Status IpStore::Release(const IpAddress& address, const CniAttachment& owner) {
+  std::optional<CniAttachment> written = OwnerOf(address);
+  if (!written || !Owns(owner, *written)) return Status::Ok();
+  if (unlinkat(directory_fd_.get(), address.ToString().c_str(), 0) != 0 && errno != ENOENT) {
+    return Status::FromErrno(errno, "release " + PathOf(address));
+  }
+  return Status::Ok();
+}
+
+Status IpStore::ReleaseAll(const CniAttachment& owner) {
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<IpAddress> addresses, AddressesOf(owner));
+  for (const IpAddress& address : addresses) {
+    PODROUTE_RETURN_IF_ERROR(Release(address, owner));
+  }
+  unlink(LinkName(owner).c_str());  // Last: a kill before this leaves a hint that nobody believes.
+  return Status::Ok();
+}
+
+}  // namespace podroute

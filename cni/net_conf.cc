@@ -1,0 +1,285 @@
+#include "cni/net_conf.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cni/cni_args.h"
+#include "cni/cni_result.h"
+#include "cni/json_reader.h"
+
+namespace podroute {
+namespace {
+
+constexpr char kDefaultDataDir[] = "/var/lib/cni/networks";  // The reference plugin's.
+constexpr int64_t kMinMtu = 68;                              // RFC 791
+constexpr int64_t kMaxMtu = 65535;
+
+std::optional<IpAddress> ReadIp(const JsonReader& reader, const char* key) {
+  std::string text = reader.String(key);
+  if (text.empty()) return std::nullopt;
+  Result<IpAddress> address = IpAddress::Parse(text);
+  if (!address.ok()) {
+    reader.Complain(key, address.status().message());
+    return std::nullopt;
+  }
+  return *address;
+}
+
+// The highest address that a host may have: IPv4 keeps the last one for broadcasts.
+IpAddress LastHost(const IpPrefix& subnet) {
+  IpAddress last = subnet.Last();
+  if (!subnet.is_v4()) return last;
+  std::array<uint8_t, 4> bytes{};
+  std::copy(last.bytes().begin(), last.bytes().end(), bytes.begin());
+  bytes[3] &= 0xfe;  // Its lowest bit is a host bit, and set.
+  return IpAddress::FromBytes(IpFamily::kV4, bytes);
+}
+
+// subnet, rangeStart, rangeEnd and gateway; nullopt when it complained.
+std::optional<IpRange> ReadRange(const JsonReader& reader) {
+  Result<IpPrefix> subnet = IpPrefix::Parse(reader.String("subnet"));
+  if (!subnet.ok()) {
+    reader.Complain("subnet", subnet.status().message());
+    return std::nullopt;
+  }
+  int widest = subnet->address().bits() - 2;
+  if (subnet->length() > widest) {
+    reader.Complain("subnet", subnet->ToString() + " is too small to allocate from; /" +
+                                  std::to_string(widest) + " or wider would be right");
+    return std::nullopt;
+  }
+  IpAddress lowest = subnet->address().Plus(1);
+  IpAddress highest = LastHost(*subnet);
+  std::optional<IpAddress> start = ReadIp(reader, "rangeStart");
+  std::optional<IpAddress> end = ReadIp(reader, "rangeEnd");
+  IpAddress gateway = ReadIp(reader, "gateway").value_or(lowest);
+  for (const auto& [key, bound] : {std::pair("rangeStart", start), std::pair("rangeEnd", end)}) {
+    if (bound && !subnet->Contains(*bound)) {
+      reader.Complain(key, bound->ToString() + " is not in " + subnet->ToString());
+      return std::nullopt;
+    }
+  }
+  if (gateway.family() != subnet->family()) {
+    reader.Complain("gateway", gateway.ToString() + " is of another family than the subnet");
+    return std::nullopt;
+  }
+  IpRange range{*subnet, std::max(start.value_or(lowest), lowest),
+                std::min(end.value_or(highest), highest), gateway};
+  if (range.last < range.first) {
+    reader.Complain("rangeEnd", "no address is between rangeStart and it");
+    return std::nullopt;
+  }
+  return range;
+}
+
+// ranges-like arrays of arrays, appended.
+void ReadRangeSets(const JsonReader& reader, const char* key, std::vector<RangeSet>& sets) {
+  size_t begin = sets.size();
+  const JsonValue* value = reader.Find(key);
+  if (value != nullptr && value->IsArray()) sets.resize(begin + value->Size());
+  reader.ObjectArrays(key, [&](size_t i, const JsonReader& element) {
+    if (auto range = ReadRange(element)) sets[begin + i].push_back(*range);
+  });
+}
+
+void CheckRangeSets(const JsonReader& ipam, const std::vector<RangeSet>& sets) {
+  if (sets.empty()) ipam.Complain("ranges", "no range to allocate addresses from");
+  std::vector<IpPrefix> seen;
+  for (const RangeSet& set : sets) {
+    if (set.empty()) ipam.Complain("ranges", "holds an empty set of ranges");
+    for (const IpRange& range : set) {
+      if (range.subnet.family() != set.front().subnet.family()) {
+        ipam.Complain("ranges", "one set mixes IPv4 and IPv6; give each family a set of its own");
+      }
+    }
+  }
+  for (size_t i = 0; i < sets.size(); ++i) {
+    for (const IpRange& range : sets[i]) {
+      for (const IpPrefix& other : seen) {
+        if (range.subnet.Overlaps(other)) {
+          ipam.Complain("ranges", range.subnet.ToString() + " overlaps " + other.ToString());
+        }
+      }
+      seen.push_back(range.subnet);
+    }
+  }
+}
+
+void ReadIpList(const JsonReader& reader, const char* key, std::vector<IpAddress>& ips) {
+  for (const std::string& text : reader.Strings(key)) {
+    Result<IpAddress> ip = IpAddress::Parse(std::string_view(text).substr(0, text.find('/')));
+    if (!ip.ok()) {
+      reader.Complain(key, ip.status().message());
+    } else if (std::find(ips.begin(), ips.end(), *ip) == ips.end()) {
+      ips.push_back(*ip);
+    }
+  }
+}
+
+void ReadIpam(const JsonReader& root, IpamConf& ipam) {
+  root.Object("ipam", [&](const JsonReader& reader) {
+    ipam.type = reader.String("type");
+    if (!ipam.in_process()) return;
+    ipam.data_dir = reader.String("dataDir");
+    if (ipam.data_dir.empty()) ipam.data_dir = kDefaultDataDir;
+    if (ipam.data_dir.find('\0') != std::string::npos) {
+      reader.Complain("dataDir", "must be a path");
+    }
+    ipam.resolv_conf = reader.String("resolvConf");
+    ipam.routes = ReadRoutes(reader, "routes");
+    root.Object("runtimeConfig", [&](const JsonReader& runtime) {
+      ReadRangeSets(runtime, "ipRanges", ipam.range_sets);
+    });
+    if (reader.Find("subnet") != nullptr) {  // The short form: one range, given by ipam itself.
+      if (auto range = ReadRange(reader)) ipam.range_sets.push_back({*range});
+    }
+    ReadRangeSets(reader, "ranges", ipam.range_sets);
+    CheckRangeSets(reader, ipam.range_sets);
+  });
+  root.Object("args", [&](const JsonReader& args) {
+    args.Object("cni", [&](const JsonReader& cni) { ReadIpList(cni, "ips", ipam.requested); });
+  });
+  root.Object("runtimeConfig",
+              [&](const JsonReader& runtime) { ReadIpList(runtime, "ips", ipam.requested); });
+}
+
+void ReadMac(const JsonReader& reader, NetConf& conf) {
+  std::string text = reader.String("mac");
+  if (text.empty()) return;
+  conf.mac = ParseMac(text);
+  if (!conf.mac) reader.Complain("mac", "\"" + text + "\" is no unicast Ethernet address");
+}
+
+void ReadRuntimeConfig(const JsonReader& root, NetConf& conf) {
+  root.Object("args", [&](const JsonReader& args) {
+    args.Object("cni", [&](const JsonReader& cni) { ReadMac(cni, conf); });
+  });
+  root.Object("dns", [&](const JsonReader& dns) { conf.dns = ReadDns(dns); });
+  root.Object("runtimeConfig", [&](const JsonReader& runtime) {
+    ReadMac(runtime, conf);
+    runtime.Object("dns", [&](const JsonReader& dns) {
+      CniDns asked;
+      asked.nameservers = dns.Strings("servers");
+      asked.search = dns.Strings("searches");
+      asked.options = dns.Strings("options");
+      if (!asked.empty()) conf.dns = asked;
+    });
+  });
+}
+
+void ReadBridge(const JsonReader& reader, NetConf& conf) {
+  std::string bridge = reader.String("bridge");
+  if (!bridge.empty()) conf.bridge = bridge;
+  if (auto problem = InterfaceNameProblem(conf.bridge)) {
+    reader.Complain("bridge", "\"" + conf.bridge.substr(0, 80) + "\" " + *problem);
+  }
+  conf.is_default_gateway = reader.Bool("isDefaultGateway");
+  conf.is_gateway = reader.Bool("isGateway") || conf.is_default_gateway;
+  conf.force_address = reader.Bool("forceAddress");
+  conf.hairpin_mode = reader.Bool("hairpinMode");
+  conf.promisc_mode = reader.Bool("promiscMode");
+  conf.duplicate_address_detection = reader.Bool("enabledad");
+  conf.disable_container_interface = reader.Bool("disableContainerInterface");
+  reader.Bool("preserveDefaultVlan");  // Without a vlan it changes nothing.
+  conf.mtu = static_cast<uint32_t>(reader.Int("mtu", 0, kMaxMtu));
+  if (conf.mtu != 0 && conf.mtu < kMinMtu) reader.Complain("mtu", "must be 0 or at least 68");
+  if (conf.hairpin_mode && conf.promisc_mode) {
+    reader.Complain("promiscMode", "cannot be set together with hairpinMode");
+  }
+}
+
+// What would be right in the reference plugin and is not done here.
+void FindUnsupported(const JsonReader& reader, NetConf& conf) {
+  auto refuse = [&](const std::string& field, const std::string& value, const char* instead) {
+    if (conf.unsupported) return;
+    conf.unsupported = CniError{CniErrorCode::kUnsupportedField, std::nullopt,
+                                field + "=" + value + " is not supported", instead};
+  };
+  if (reader.Bool("ipMasq")) {
+    refuse("ipMasq", "true", "remove it and masquerade with the node's ip-masq-agent or nftables");
+  }
+  if (int64_t vlan = reader.Int("vlan", 0, 4094)) {
+    refuse("vlan", std::to_string(vlan), "remove it, or use the reference bridge plugin");
+  }
+  if (const JsonValue* trunk = reader.Find("vlanTrunk")) {
+    refuse("vlanTrunk", ToJson(*trunk), "remove it, or use the reference bridge plugin");
+  }
+  for (const char* field : {"macspoofchk", "portIsolation"}) {
+    if (reader.Bool(field)) {
+      refuse(field, "true", "remove it, or use the reference bridge plugin");
+    }
+  }
+  reader.Object("runtimeConfig", [&](const JsonReader& runtime) {
+    runtime.Objects("portMappings", [&](const JsonReader& mapping) {
+      // A hostPort of 0 maps nothing.
+      if (int64_t port = mapping.Int("hostPort", 0, 65535)) {
+        refuse(mapping.PathOf("hostPort"), std::to_string(port),
+               "take the capability portMappings away and chain the reference portmap plugin");
+      }
+    });
+  });
+}
+
+void ReadValidAttachments(const JsonReader& reader, NetConf& conf) {
+  // Before 1.1.0 was final the key was without its prefix.
+  for (const char* key : {"cni.dev/attachments", "cni.dev/valid-attachments"}) {
+    if (reader.Find(key) == nullptr) continue;
+    conf.valid_attachments.emplace();
+    reader.Objects(key, [&](const JsonReader& element) {
+      conf.valid_attachments->push_back({element.String("containerID"), element.String("ifname")});
+    });
+  }
+}
+
+}  // namespace
+
+NetConfVersion ReadNetConfVersion(std::string_view text) {
+  NetConfVersion found;
+  Result<rapidjson::Document> document = ParseJsonObject(text);
+  if (!document.ok()) return found;
+  std::optional<std::string> problem;
+  found.text = JsonReader(*document, "", &problem).String("cniVersion");
+  found.version = ParseCniVersion(found.text);
+  return found;
+}
+
+CniOr<NetConf> ParseNetConf(std::string_view text) {
+  Result<rapidjson::Document> document = ParseJsonObject(text);
+  if (!document.ok()) {
+    return CniError{CniErrorCode::kDecodingFailure, std::nullopt,
+                    "network configuration: " + document.status().message(), ""};
+  }
+  std::optional<std::string> problem;
+  JsonReader reader(*document, "", &problem);
+  NetConf conf;
+  std::string version_text = reader.String("cniVersion");
+  std::optional<CniVersion> version = ParseCniVersion(version_text);
+  if (!problem && !version) {
+    return CniError{CniErrorCode::kIncompatibleVersion, std::nullopt,
+                    "cniVersion \"" + version_text.substr(0, 80) + "\" is not supported",
+                    "supported: " + SupportedCniVersions()};
+  }
+  conf.version = version.value_or(kNewestCniVersion);
+  conf.name = reader.String("name");
+  if (!IsCniName(conf.name)) {
+    reader.Complain("name", "\"" + conf.name.substr(0, 80) +
+                                "\" must begin with a letter or digit and hold letters, digits, "
+                                "_ . - only");
+  }
+  ReadBridge(reader, conf);
+  ReadRuntimeConfig(reader, conf);
+  ReadIpam(reader, conf.ipam);
+  if (conf.disable_container_interface && !conf.ipam.type.empty()) {
+    reader.Complain("disableContainerInterface", "cannot be set together with ipam");
+  }
+  reader.Object("prevResult", [&](const JsonReader& prev) { conf.prev_result = ReadResult(prev); });
+  ReadValidAttachments(reader, conf);
+  FindUnsupported(reader, conf);
+  if (problem) {
+    return CniError{CniErrorCode::kInvalidConfig, std::nullopt,
+                    "network configuration: " + *problem, ""};
+  }
+  return conf;
+}
+
+}  // namespace podroute
