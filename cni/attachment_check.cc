@@ -1,0 +1,157 @@
+#include "cni/attachment_check.h"
+
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/file.h"
+#include "cni/bridge_gateway.h"
+#include "cni/link_ops.h"
+#include "cni/netns.h"
+#include "routing/netlink_socket.h"
+
+namespace podroute {
+namespace {
+
+Status Differs(const std::string& what) { return Status(StatusCode::kNotFound, what); }
+
+// The interface of that name in prevResult, on the host (empty sandbox) or in a sandbox.
+const CniInterface* FindExpected(const CniResult& result, const std::string& name, bool in_pod) {
+  auto found = std::find_if(result.interfaces.begin(), result.interfaces.end(),
+                            [&](const CniInterface& interface) {
+                              return interface.name == name && interface.sandbox.empty() != in_pod;
+                            });
+  return found == result.interfaces.end() ? nullptr : &*found;
+}
+
+Status CheckMac(const LinkDetails& link, const CniInterface* expected) {
+  if (expected == nullptr || expected->mac.empty()) return Status::Ok();
+  std::optional<MacAddress> mac = ParseMac(expected->mac);
+  if (mac && link.mac == mac) return Status::Ok();
+  return Differs(link.name + " has the hardware address " +
+                 (link.mac ? MacToString(*link.mac) : "(none)") + ", not " + expected->mac);
+}
+
+Status CheckUp(const LinkDetails& link) {
+  return (link.flags & IFF_UP) != 0 ? Status::Ok() : Differs(link.name + " is down");
+}
+
+// prevResult's host end: ours by name, or whatever veth another bridge plugin put there.
+const CniInterface* ExpectedHostEnd(const CniCall& call) {
+  const CniResult& result = *call.conf.prev_result;
+  std::string ours = HostVethName({call.args.container_id, call.args.interface});
+  if (const CniInterface* found = FindExpected(result, ours, false)) return found;
+  for (const CniInterface& interface : result.interfaces) {
+    if (interface.sandbox.empty() && interface.name.starts_with("veth")) return &interface;
+  }
+  return nullptr;
+}
+
+Status CheckHost(const CniCall& call, LinkOps& ops) {
+  const NetConf& conf = call.conf;
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> bridge, ops.FindLink(conf.bridge));
+  if (!bridge || bridge->kind != "bridge") return Differs("there is no bridge " + conf.bridge);
+  PODROUTE_RETURN_IF_ERROR(CheckUp(*bridge));
+  PODROUTE_RETURN_IF_ERROR(CheckMac(*bridge, FindExpected(*conf.prev_result, conf.bridge, false)));
+  const CniInterface* expected = ExpectedHostEnd(call);
+  if (expected == nullptr) return Differs("prevResult names no host end of the pod's interface");
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> host_end, ops.FindLink(expected->name));
+  if (!host_end) return Differs("there is no " + expected->name);
+  PODROUTE_RETURN_IF_ERROR(CheckUp(*host_end));
+  PODROUTE_RETURN_IF_ERROR(CheckMac(*host_end, expected));
+  if (host_end->master != bridge->ifindex) {
+    return Differs(expected->name + " is not in the bridge " + conf.bridge);
+  }
+  if (host_end->hairpin != conf.hairpin_mode) {
+    return Differs(expected->name + (conf.hairpin_mode ? " is not" : " is") + " in hairpin mode");
+  }
+  if (!conf.is_gateway) return Status::Ok();
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<AddressDetails> present, ops.AddressesOf(bridge->ifindex));
+  for (const IpWithLength& wanted : GatewayAddresses(conf.prev_result->ips)) {
+    bool there = std::any_of(present.begin(), present.end(), [&](const AddressDetails& details) {
+      return details.address == wanted;
+    });
+    if (!there) return Differs(conf.bridge + " does not have " + wanted.ToString());
+  }
+  return Status::Ok();
+}
+
+Status CheckSysctls(const CniCall& call) {
+  if (!call.conf.is_gateway) return Status::Ok();
+  for (const CniIp& ip : call.conf.prev_result->ips) {
+    std::string path = ip.address.address.is_v4() ? "/proc/sys/net/ipv4/ip_forward"
+                                                  : "/proc/sys/net/ipv6/conf/all/forwarding";
+    PODROUTE_ASSIGN_OR_RETURN(std::string value, ReadFile(path, 64));
+    if (value.empty() || value[0] == '0') return Differs(path + " is 0: pods reach nobody outside");
+  }
+  return Status::Ok();
+}
+
+Status CheckRoutes(const CniResult& expected, int ifindex, LinkOps& ops) {
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<KernelRoute> routes, ops.RoutesOf(ifindex));
+  for (const CniRoute& wanted : expected.routes) {
+    bool there = std::any_of(routes.begin(), routes.end(), [&](const KernelRoute& route) {
+      if (route.dst != wanted.dst) return false;
+      if (wanted.table && route.mark.table != *wanted.table) return false;
+      if (wanted.priority && route.mark.metric != *wanted.priority) return false;
+      return !wanted.gateway ||
+             std::any_of(route.via.begin(), route.via.end(),
+                         [&](const NextHop& hop) { return hop.gateway == *wanted.gateway; });
+    });
+    if (!there) {
+      return Differs("the pod has no route " + wanted.dst.ToString() +
+                     (wanted.gateway ? " via " + wanted.gateway->ToString() : ""));
+    }
+  }
+  return Status::Ok();
+}
+
+Status CheckPod(const CniCall& call, LinkOps& ops) {
+  const CniResult& expected = *call.conf.prev_result;
+  const std::string& name = call.args.interface;
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, ops.FindLink(name));
+  if (!link) return Differs("there is no " + name + " in the pod");
+  PODROUTE_RETURN_IF_ERROR(CheckMac(*link, FindExpected(expected, name, true)));
+  if (call.conf.disable_container_interface) return Status::Ok();
+  PODROUTE_RETURN_IF_ERROR(CheckUp(*link));
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<AddressDetails> present, ops.AddressesOf(link->ifindex));
+  for (const CniIp& ip : expected.ips) {
+    // Addresses of interfaces that chained plugins made are theirs to check.
+    if (ip.interface && static_cast<size_t>(*ip.interface) < expected.interfaces.size() &&
+        expected.interfaces[static_cast<size_t>(*ip.interface)].name != name) {
+      continue;
+    }
+    bool there = std::any_of(present.begin(), present.end(), [&](const AddressDetails& details) {
+      return details.address == ip.address;
+    });
+    if (!there) return Differs(name + " does not have " + ip.address.ToString());
+  }
+  return CheckRoutes(expected, link->ifindex, ops);
+}
+
+}  // namespace
+
+CniProblem CheckAttachment(const CniCall& call, int netns) {
+  auto failed = [](const Status& status) {
+    return ToCniError(CniErrorCode::kCheckFailed, status,
+                      "restarting the pod gives it its network anew");
+  };
+  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
+  if (!netlink.ok()) return failed(netlink.status());
+  LinkOps host(**netlink);
+  Status status = CheckHost(call, host);
+  if (status.ok()) status = CheckSysctls(call);
+  if (!status.ok()) return failed(status);
+  status = RunInNetns(netns, [&]() -> Status {
+    PODROUTE_ASSIGN_OR_RETURN(std::unique_ptr<NetlinkSocket> inside, NetlinkSocket::Create());
+    LinkOps pod(*inside);
+    return CheckPod(call, pod);
+  });
+  if (!status.ok()) return failed(status);
+  return std::nullopt;
+}
+
+}  // namespace podroute

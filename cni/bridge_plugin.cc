@@ -1,0 +1,290 @@
+#include "cni/bridge_plugin.h"
+
+#include <net/if.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "cni/attachment_check.h"
+#include "cni/bridge_gateway.h"
+#include "cni/ipam.h"
+#include "cni/link_ops.h"
+#include "cni/netns.h"
+#include "routing/netlink_socket.h"
+
+namespace podroute {
+namespace {
+
+CniError KernelError(const Status& status) {
+  const char* hint = status.code() == StatusCode::kPermissionDenied
+                         ? "the plugin must run as root with CAP_NET_ADMIN and CAP_SYS_ADMIN"
+                         : "";
+  return ToCniError(CniErrorCode::kKernel, status, hint);
+}
+
+CniAttachment AttachmentOf(const CniArgs& args) { return {args.container_id, args.interface}; }
+
+// The pod's namespace, which must exist and not be the host's.
+CniOr<UniqueFd> OpenPodNetns(const CniArgs& args) {
+  Result<UniqueFd> netns = OpenNetns(args.netns);
+  if (!netns.ok()) {
+    CniErrorCode code = netns.status().code() == StatusCode::kNotFound
+                            ? CniErrorCode::kUnknownContainer
+                            : CniErrorCode::kInvalidEnvironment;
+    return ToCniError(code, netns.status().WithContext("CNI_NETNS"));
+  }
+  Result<bool> own = IsOwnNetns(netns->get());
+  if (!own.ok()) return KernelError(own.status());
+  if (*own) {
+    return CniError{CniErrorCode::kInvalidEnvironment, std::nullopt,
+                    "CNI_NETNS=" + args.netns + " is the host's own network namespace",
+                    "a pod with hostNetwork needs no CNI plugin"};
+  }
+  return std::move(*netns);
+}
+
+// What ADD has done so far, and how to undo it. Undoing is best effort: the error to tell is the
+// one that made it necessary.
+class Undo {
+ public:
+  void SetIpam(Ipam* ipam) { ipam_ = ipam; }
+  void SetLink(LinkOps* ops, std::string name) {
+    ops_ = ops;
+    link_ = std::move(name);
+  }
+  void Commit() {
+    ipam_ = nullptr;
+    ops_ = nullptr;
+  }
+  ~Undo() {
+    if (ops_ != nullptr) (void)ops_->DeleteLink(link_);
+    if (ipam_ != nullptr) (void)ipam_->Del();
+  }
+
+ private:
+  Ipam* ipam_ = nullptr;
+  LinkOps* ops_ = nullptr;
+  std::string link_;
+};
+
+MacAddress ChooseMac(const CniCall& call, const CniResult& result) {
+  if (call.conf.mac) return *call.conf.mac;
+  if (!call.args.mac.empty()) return *ParseMac(call.args.mac);  // Checked by ParseCniArgs.
+  if (!result.ips.empty()) return MacFor(result.ips[0].address.address);
+  return MacFor(AttachmentOf(call.args));
+}
+
+// Pod side of ADD.
+Result<LinkDetails> ConfigurePod(const CniCall& call, int netns, const CniResult& result) {
+  LinkOps::PodSetup setup;
+  setup.interface = call.args.interface;
+  setup.ips = result.ips;
+  setup.routes = result.routes;
+  setup.detect_duplicates = call.conf.duplicate_address_detection;
+  setup.up = !call.conf.disable_container_interface;
+  LinkDetails pod_end;
+  Status configured = RunInNetns(netns, [&]() -> Status {
+    PODROUTE_ASSIGN_OR_RETURN(std::unique_ptr<NetlinkSocket> netlink, NetlinkSocket::Create());
+    LinkOps ops(*netlink);
+    PODROUTE_ASSIGN_OR_RETURN(pod_end, ops.ConfigurePod(setup));
+    return Status::Ok();
+  });
+  if (!configured.ok()) return configured;
+  return pod_end;
+}
+
+CniInterface ToInterface(const LinkDetails& link, const std::string& sandbox) {
+  return {link.name, link.mac ? MacToString(*link.mac) : "", sandbox, link.mtu};
+}
+
+// Host and pod side of ADD, with the addresses known.
+CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOps& ops,
+                        Undo& undo) {
+  const NetConf& conf = call.conf;
+  CniAttachment attachment = AttachmentOf(call.args);
+  Result<LinkDetails> bridge = ops.EnsureBridge(conf.bridge, conf.mtu, conf.promisc_mode);
+  if (!bridge.ok()) return KernelError(bridge.status());
+  LinkOps::Plug plug;
+  plug.veth.host_name = HostVethName(attachment);
+  plug.veth.pod_name = attachment.interface;
+  plug.veth.pod_netns = netns;
+  plug.veth.pod_mac = ChooseMac(call, result);
+  plug.veth.mtu = conf.mtu != 0 ? conf.mtu : bridge->mtu;
+  plug.bridge = bridge->ifindex;
+  plug.hairpin = conf.hairpin_mode;
+  plug.alias = HostVethAlias(conf.name, attachment);
+  Result<LinkDetails> host_end = ops.PlugIn(plug);
+  if (!host_end.ok()) return KernelError(host_end.status());
+  undo.SetLink(&ops, plug.veth.host_name);
+  if (conf.is_gateway) {
+    // After the port, whose label keeps an ADD of another network from taking the address for
+    // unused.
+    Status ready = EnsureGatewayAddresses(ops, conf, bridge->ifindex, result.ips);
+    if (ready.ok()) ready = EnsureForwarding(conf.bridge, result.ips);
+    if (ready.ok()) ready = ops.SetNeighbours(bridge->ifindex, result.ips, plug.veth.pod_mac);
+    if (!ready.ok()) return KernelError(ready);
+  }
+  Result<LinkDetails> pod_end = ConfigurePod(call, netns, result);
+  if (!pod_end.ok()) return KernelError(pod_end.status());
+
+  result.interfaces = {ToInterface(*bridge, ""), ToInterface(*host_end, ""),
+                       ToInterface(*pod_end, call.args.netns)};
+  for (CniIp& ip : result.ips) ip.interface = 2;  // The pod's.
+  return result;
+}
+
+// Deletes an interface that another bridge plugin made in the pod, so that a node can move to this
+// one without draining: its host end has a name that only its namespace leads to.
+CniProblem DeleteForeignPlug(const CniArgs& args) {
+  if (args.netns.empty()) return std::nullopt;
+  Result<UniqueFd> netns = OpenNetns(args.netns);
+  if (!netns.ok()) return std::nullopt;  // Gone, and the interface with it.
+  Result<bool> own = IsOwnNetns(netns->get());
+  if (!own.ok() || *own) return std::nullopt;
+  Status deleted = RunInNetns(netns->get(), [&]() -> Status {
+    PODROUTE_ASSIGN_OR_RETURN(std::unique_ptr<NetlinkSocket> netlink, NetlinkSocket::Create());
+    LinkOps ops(*netlink);
+    PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, ops.FindLink(args.interface));
+    if (!link || link->kind != "veth") return Status::Ok();
+    Result<bool> gone = ops.DeleteLink(args.interface);
+    return gone.ok() ? Status::Ok() : gone.status();
+  });
+  if (!deleted.ok()) return KernelError(deleted);
+  return std::nullopt;
+}
+
+bool IsListed(const std::vector<CniAttachment>& valid, const CniAttachment& attachment) {
+  return std::find(valid.begin(), valid.end(), attachment) != valid.end();
+}
+
+// The attachments of this network that have a port in the bridge.
+Result<std::vector<CniAttachment>> PluggedIn(LinkOps& ops, const NetConf& conf) {
+  std::vector<CniAttachment> attachments;
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> bridge, ops.FindLink(conf.bridge));
+  if (!bridge) return attachments;
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<LinkDetails> ports, ops.PortsOf(bridge->ifindex));
+  for (const LinkDetails& port : ports) {
+    std::optional<CniAttachment> attachment = ParseHostVethAlias(conf.name, port.alias);
+    // The name must bear the label out: anybody may write a label.
+    if (attachment && HostVethName(*attachment) == port.name) attachments.push_back(*attachment);
+  }
+  return attachments;
+}
+
+}  // namespace
+
+CniOr<CniResult> BridgePlugin::Add(const CniCall& call) {
+  CniOr<UniqueFd> netns = OpenPodNetns(call.args);
+  if (!netns.ok()) return netns.error();
+  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
+  if (!netlink.ok()) return KernelError(netlink.status());
+  LinkOps ops(**netlink);
+  Ipam ipam(call.args, call.conf, call.config_text);
+  Undo undo;
+  CniResult addresses;
+  if (!call.conf.ipam.type.empty()) {
+    CniOr<CniResult> given = ipam.Add();
+    if (!given.ok()) return given.error();
+    undo.SetIpam(&ipam);
+    addresses = std::move(*given);
+    addresses.interfaces.clear();
+    CompleteGateways(call.conf, addresses);
+  }
+  CniOr<CniResult> result = Attach(call, netns->get(), std::move(addresses), ops, undo);
+  if (!result.ok()) return result.error();
+  if (!call.conf.dns.empty()) result->dns = call.conf.dns;
+  undo.Commit();
+  return result;
+}
+
+CniProblem BridgePlugin::Del(const CniCall& call) {
+  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
+  if (!netlink.ok()) return KernelError(netlink.status());
+  LinkOps ops(**netlink);
+  Result<bool> deleted = ops.DeleteLink(HostVethName(AttachmentOf(call.args)));
+  if (!deleted.ok()) return KernelError(deleted.status());
+  if (!*deleted) {
+    if (CniProblem problem = DeleteForeignPlug(call.args)) return problem;
+  }
+  if (call.conf.ipam.type.empty()) return std::nullopt;
+  return Ipam(call.args, call.conf, call.config_text).Del();
+}
+
+CniProblem BridgePlugin::Check(const CniCall& call) {
+  CniOr<UniqueFd> netns = OpenPodNetns(call.args);
+  if (!netns.ok()) return netns.error();
+  const CniResult& expected = *call.conf.prev_result;
+  if (CniProblem problem = CheckAttachment(call, netns->get())) return problem;
+  if (call.conf.ipam.type.empty()) return std::nullopt;
+  std::vector<IpAddress> addresses;
+  for (const CniIp& ip : expected.ips) addresses.push_back(ip.address.address);
+  return Ipam(call.args, call.conf, call.config_text).Check(addresses);
+}
+
+CniProblem BridgePlugin::Status(const CniCall& call) {
+  auto unavailable = [](std::string message, std::string details, CniErrorCode code) {
+    return CniError{code, std::nullopt, std::move(message), std::move(details)};
+  };
+  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
+  if (!netlink.ok()) {
+    return unavailable(netlink.status().message(), "", CniErrorCode::kUnavailable);
+  }
+  LinkOps ops(**netlink);
+  Result<std::optional<LinkDetails>> bridge = ops.FindLink(call.conf.bridge);
+  if (!bridge.ok()) {
+    return unavailable(bridge.status().message(), "", CniErrorCode::kUnavailable);
+  }
+  if (*bridge && (*bridge)->kind != "bridge") {
+    return unavailable(call.conf.bridge + " is not a bridge",
+                       "remove that link, or name another in the configuration's \"bridge\"",
+                       CniErrorCode::kUnavailable);
+  }
+  if (call.conf.ipam.type.empty()) return std::nullopt;
+  Ipam ipam(call.args, call.conf, call.config_text);
+  CniProblem problem = ipam.Status();
+  bool up = *bridge && ((*bridge)->flags & IFF_UP) != 0;
+  if (problem && *bridge && !up) {
+    problem->code = CniErrorCode::kLimitedConnectivity;
+    problem->details += "; and " + call.conf.bridge + " is down";
+  }
+  return problem;
+}
+
+CniProblem BridgePlugin::Gc(const CniCall& call) {
+  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
+  if (!netlink.ok()) return KernelError(netlink.status());
+  LinkOps ops(**netlink);
+  const std::vector<CniAttachment>& valid = *call.conf.valid_attachments;
+  std::set<CniAttachment> stale;
+  Result<std::vector<CniAttachment>> plugged = PluggedIn(ops, call.conf);
+  if (!plugged.ok()) return KernelError(plugged.status());
+  for (const CniAttachment& attachment : *plugged) {
+    if (!IsListed(valid, attachment)) stale.insert(attachment);
+  }
+  Ipam ipam(call.args, call.conf, call.config_text);
+  bool has_ipam = !call.conf.ipam.type.empty();
+  if (has_ipam) {
+    CniOr<std::vector<CniAttachment>> owners = ipam.StaleOwners(valid);
+    if (!owners.ok()) return owners.error();
+    stale.insert(owners->begin(), owners->end());
+  }
+  // One that cannot be removed does not keep the others; the first error is told at the end.
+  CniProblem first;
+  auto keep_first = [&](CniProblem problem) {
+    if (problem && !first) first = std::move(problem);
+  };
+  for (const CniAttachment& attachment : stale) {
+    Result<bool> deleted = ops.DeleteLink(HostVethName(attachment));
+    if (!deleted.ok()) {
+      keep_first(KernelError(deleted.status()));
+    } else if (has_ipam) {
+      keep_first(ipam.Release(attachment));
+    }
+  }
+  if (has_ipam) keep_first(ipam.Gc());
+  return first;
+}
+
+}  // namespace podroute

@@ -1,0 +1,89 @@
+// The rtnetlink messages of a pod's plug, on top of routing's codec: links, bridge ports,
+// addresses, neighbours. Bytes only, no I/O. Formats:
+// include/uapi/linux/{if_link,if_addr,neighbour,veth}.h.
+#ifndef PODROUTE_CNI_LINK_CODEC_H_
+#define PODROUTE_CNI_LINK_CODEC_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cni/cni_types.h"
+#include "routing/netlink_codec.h"
+
+namespace podroute {
+
+using MacAddress = std::array<uint8_t, 6>;
+
+struct LinkDetails {
+  int ifindex = 0;
+  std::string name;
+  std::string kind;  // "bridge", "veth"; empty for hardware.
+  std::string alias;
+  uint32_t flags = 0;  // IFF_*
+  uint32_t mtu = 0;
+  int master = 0;  // ifindex; 0: none.
+  int peer = 0;    // IFLA_LINK: a veth's other end, in its own namespace.
+  std::optional<MacAddress> mac;
+  bool hairpin = false;
+  bool forwarding = false;  // Bridge ports: BR_STATE_FORWARDING.
+};
+std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message);
+
+struct AddressDetails {
+  int ifindex = 0;
+  IpWithLength address;
+  uint32_t flags = 0;    // IFA_F_*
+  uint8_t protocol = 0;  // IFA_PROTO; 0 before Linux 5.18.
+};
+std::optional<AddressDetails> DecodeAddressDetails(const NetlinkMessage& message);
+
+void EncodeGetLinkByName(NetlinkBatch& batch, std::string_view name);
+// All links whose master is `bridge`.
+void EncodeDumpPorts(NetlinkBatch& batch, int bridge);
+void EncodeDumpAddressesOf(NetlinkBatch& batch, int ifindex);
+
+void EncodeCreateBridge(NetlinkBatch& batch, std::string_view name, const MacAddress& mac,
+                        uint32_t mtu);
+
+struct VethSpec {
+  std::string host_name;
+  std::string pod_name;
+  int pod_netns = -1;  // A descriptor; must stay open until the batch is sent.
+  MacAddress pod_mac{};
+  uint32_t mtu = 0;  // 0: the kernel's default.
+};
+// The pair, its pod end born in the pod's namespace under its final name: moving it there
+// afterwards costs 17 ms of waiting under the kernel's RTNL lock.
+void EncodeCreateVeth(NetlinkBatch& batch, const VethSpec& spec);
+// Makes `name` a port of `bridge`, without IPv6 addresses of its own, and labels it. Apart from
+// EncodePortUp because the kernel would make the address when the link goes up.
+void EncodePlugIn(NetlinkBatch& batch, std::string_view name, int bridge, std::string_view alias);
+void EncodePortUp(NetlinkBatch& batch, std::string_view name, bool hairpin);
+void EncodeDeleteLink(NetlinkBatch& batch, std::string_view name);
+
+// Sets `flags` (IFF_*) on a link.
+void EncodeSetLinkFlags(NetlinkBatch& batch, int ifindex, uint32_t flags);
+// Gives a link the hardware address that it may well have already: with arp_notify and ndisc_notify
+// set, the kernel then tells the neighbours.
+void EncodeSetLinkMac(NetlinkBatch& batch, int ifindex, const MacAddress& mac);
+
+// An error when it is there (EEXIST). `protocol`: IFA_PROTO, 0 for none.
+void EncodeAddAddress(NetlinkBatch& batch, int ifindex, const IpWithLength& address,
+                      bool detect_duplicates, uint8_t protocol);
+void EncodeDeleteAddress(NetlinkBatch& batch, int ifindex, const IpWithLength& address);
+
+// `route` through `ifindex` and `gateway` (none: on the link). `onlink`: the gateway need not be in
+// a subnet of the link's.
+void EncodeAddPodRoute(NetlinkBatch& batch, int ifindex, const CniRoute& route,
+                       const std::optional<IpAddress>& gateway, bool onlink);
+
+// Puts what we know of a neighbour in the place of whatever the kernel knew; it verifies it on use.
+void EncodeSetNeighbour(NetlinkBatch& batch, int ifindex, const IpAddress& address,
+                        const MacAddress& mac);
+
+}  // namespace podroute
+
+#endif  // PODROUTE_CNI_LINK_CODEC_H_

@@ -1,0 +1,282 @@
+#include "cni/link_ops.h"
+
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+namespace podroute {
+namespace {
+
+constexpr char kAliasPrefix[] = "podroute ";
+constexpr int kLoopbackIndex = 1;  // The kernel makes it first in every namespace.
+
+// FNV-1a, finished as in MurmurHash3 so that every input bit reaches every output bit.
+uint64_t Hash(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccd;
+  hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53;
+  return hash ^ (hash >> 33);
+}
+
+MacAddress RandomMac() {
+  MacAddress mac{};
+  // Six bytes are never short, and the pool is ready long before a pod starts.
+  if (getrandom(mac.data(), mac.size(), 0) < 0) mac = {0, 0x58, 0, 0, 0, 1};
+  mac[0] = static_cast<uint8_t>((mac[0] & 0xfc) | 0x02);  // Unicast, locally administered.
+  return mac;
+}
+
+MacAddress MacFromHash(uint64_t hash) {
+  MacAddress mac = {0x0a, 0x58, 0, 0, 0, 0};
+  for (size_t i = 2; i < mac.size(); ++i) mac[i] = static_cast<uint8_t>(hash >> (i * 8));
+  return mac;
+}
+
+uint64_t HashOf(const CniAttachment& attachment) {
+  return Hash(attachment.container_id + "\n" + attachment.interface);
+}
+
+// The gateway of the address of the same family, when the route names none.
+std::optional<IpAddress> GatewayFor(const CniRoute& route, const std::vector<CniIp>& ips) {
+  if (route.gateway) return route.gateway;
+  if (route.scope && *route.scope >= RT_SCOPE_LINK) return std::nullopt;
+  for (const CniIp& ip : ips) {
+    if (ip.gateway && ip.gateway->family() == route.dst.family()) return ip.gateway;
+  }
+  return std::nullopt;
+}
+
+bool OnSubnet(const IpAddress& gateway, const std::vector<CniIp>& ips) {
+  return std::any_of(ips.begin(), ips.end(),
+                     [&](const CniIp& ip) { return ip.address.subnet().Contains(gateway); });
+}
+
+}  // namespace
+
+std::string HostVethName(const CniAttachment& attachment) {
+  constexpr char kDigits[] = "abcdefghijklmnopqrstuvwxyz234567";
+  uint64_t hash = HashOf(attachment);
+  std::string name = "veth";
+  for (int i = 0; i < 11; ++i) name += kDigits[(hash >> (i * 5)) & 31];
+  return name;
+}
+
+std::string HostVethAlias(const std::string& network, const CniAttachment& attachment) {
+  constexpr size_t kMost = 255;  // IFALIASZ - 1
+  std::string alias =
+      kAliasPrefix + network + " " + attachment.container_id + " " + attachment.interface;
+  return alias.size() <= kMost ? alias : "";
+}
+
+std::optional<CniAttachment> ParseHostVethAlias(const std::string& network,
+                                                const std::string& alias) {
+  std::string prefix = kAliasPrefix + network + " ";
+  if (!alias.starts_with(prefix)) return std::nullopt;
+  std::string rest = alias.substr(prefix.size());
+  size_t space = rest.find(' ');
+  if (space == std::string::npos) return std::nullopt;
+  return CniAttachment{rest.substr(0, space), rest.substr(space + 1)};
+}
+
+MacAddress MacFor(const IpAddress& address) {
+  std::span<const uint8_t> bytes = address.bytes();
+  if (!address.is_v4()) {
+    return MacFromHash(Hash({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  }
+  MacAddress mac = {0x0a, 0x58, 0, 0, 0, 0};
+  std::copy(bytes.begin(), bytes.end(), mac.begin() + 2);
+  return mac;
+}
+
+MacAddress MacFor(const CniAttachment& attachment) { return MacFromHash(HashOf(attachment)); }
+
+Status LinkOps::Run(NetlinkBatch& batch, const std::string& what) {
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures, netlink_.Execute(batch));
+  if (failures.empty()) return Status::Ok();
+  return failures.front().ToStatus(what);
+}
+
+Result<std::optional<LinkDetails>> LinkOps::FindLink(const std::string& name) {
+  NetlinkBatch batch;
+  EncodeGetLinkByName(batch, name);
+  std::optional<LinkDetails> found;
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures,
+                            netlink_.Execute(batch, [&](const NetlinkMessage& message) {
+                              if (auto link = DecodeLinkDetails(message)) found = std::move(link);
+                            }));
+  if (!failures.empty() && failures[0].error != ENODEV) {
+    return failures[0].ToStatus("look at link " + name);
+  }
+  return found;
+}
+
+Result<std::vector<AddressDetails>> LinkOps::AddressesOf(int ifindex) {
+  NetlinkBatch batch;
+  EncodeDumpAddressesOf(batch, ifindex);
+  std::vector<AddressDetails> addresses;
+  PODROUTE_ASSIGN_OR_RETURN(DumpResult dump,
+                            netlink_.Dump(batch, [&](const NetlinkMessage& message) {
+                              auto address = DecodeAddressDetails(message);
+                              // Kernels before 5.0 ignore the filter.
+                              if (address && address->ifindex == ifindex) {
+                                addresses.push_back(*address);
+                              }
+                            }));
+  (void)dump;  // Interrupted by other links' addresses nearly always, and complete for this one.
+  return addresses;
+}
+
+Result<std::vector<LinkDetails>> LinkOps::PortsOf(int bridge) {
+  NetlinkBatch batch;
+  EncodeDumpPorts(batch, bridge);
+  std::vector<LinkDetails> ports;
+  PODROUTE_ASSIGN_OR_RETURN(DumpResult dump,
+                            netlink_.Dump(batch, [&](const NetlinkMessage& message) {
+                              auto link = DecodeLinkDetails(message);
+                              if (link && link->master == bridge) ports.push_back(*link);
+                            }));
+  (void)dump;  // A port that comes or goes meanwhile may be missing, as it may a moment later.
+  return ports;
+}
+
+Result<std::vector<KernelRoute>> LinkOps::RoutesOf(int ifindex) {
+  std::vector<KernelRoute> routes;
+  for (int family : {AF_INET, AF_INET6}) {
+    NetlinkBatch batch;
+    rtmsg header{};
+    header.rtm_family = static_cast<uint8_t>(family);
+    batch.Begin(RTM_GETROUTE, NLM_F_DUMP, header);
+    Result<DumpResult> dump = netlink_.Dump(batch, [&](const NetlinkMessage& message) {
+      std::optional<KernelRoute> route = DecodeRoute(message);
+      if (!route || route->type != RTN_UNICAST) return;
+      bool through = std::any_of(route->via.begin(), route->via.end(),
+                                 [&](const NextHop& hop) { return hop.ifindex == ifindex; });
+      if (through) routes.push_back(std::move(*route));
+    });
+    if (!dump.ok()) return dump.status();
+  }
+  return routes;
+}
+
+Result<LinkDetails> LinkOps::EnsureBridge(const std::string& name, uint32_t mtu, bool promiscuous) {
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, FindLink(name));
+  if (!link) {
+    NetlinkBatch batch;
+    // An address of its own, or the bridge would take over its lowest port's, and change it under
+    // running connections.
+    EncodeCreateBridge(batch, name, RandomMac(), mtu);
+    Status created = Run(batch, "create bridge " + name);
+    // Another ADD may have been quicker.
+    if (!created.ok() && created.code() != StatusCode::kAlreadyExists) return created;
+    PODROUTE_ASSIGN_OR_RETURN(link, FindLink(name));
+    if (!link) return Status(StatusCode::kUnavailable, "bridge " + name + " went away");
+  }
+  if (link->kind != "bridge") {
+    return Status(
+        StatusCode::kInvalidArgument,
+        name + " is " + (link->kind.empty() ? "a device" : link->kind) + ", not a bridge");
+  }
+  uint32_t wanted = IFF_UP | (promiscuous ? uint32_t{IFF_PROMISC} : 0u);
+  if ((link->flags & wanted) != wanted) {
+    NetlinkBatch batch;
+    EncodeSetLinkFlags(batch, link->ifindex, wanted);
+    PODROUTE_RETURN_IF_ERROR(Run(batch, "set bridge " + name + " up"));
+  }
+  return *link;
+}
+
+Status LinkOps::SetUp(const LinkDetails& link) {
+  NetlinkBatch batch;
+  EncodeSetLinkFlags(batch, link.ifindex, IFF_UP);
+  return Run(batch, "set " + link.name + " up");
+}
+
+Status LinkOps::AddBridgeAddress(int bridge, const IpWithLength& address) {
+  NetlinkBatch batch;
+  EncodeAddAddress(batch, bridge, address, false, kOurAddressProtocol);
+  Status added = Run(batch, "give the bridge " + address.ToString());
+  return added.code() == StatusCode::kAlreadyExists ? Status::Ok() : added;
+}
+
+Status LinkOps::DeleteAddress(int ifindex, const IpWithLength& address) {
+  NetlinkBatch batch;
+  EncodeDeleteAddress(batch, ifindex, address);
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures, netlink_.Execute(batch));
+  if (failures.empty() || failures[0].error == EADDRNOTAVAIL) return Status::Ok();
+  return failures[0].ToStatus("take " + address.ToString() + " from the bridge");
+}
+
+Result<LinkDetails> LinkOps::PlugIn(const Plug& plug) {
+  const std::string& name = plug.veth.host_name;
+  NetlinkBatch batch;
+  EncodeCreateVeth(batch, plug.veth);
+  EncodePlugIn(batch, name, plug.bridge, plug.alias);
+  EncodePortUp(batch, name, plug.hairpin);
+  EncodeGetLinkByName(batch, name);
+  std::optional<LinkDetails> host_end;
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures,
+                            netlink_.Execute(batch, [&](const NetlinkMessage& message) {
+                              if (auto link = DecodeLinkDetails(message))
+                                host_end = std::move(link);
+                            }));
+  if (failures.empty() && host_end) return *host_end;
+  std::string what = "plug " + plug.veth.pod_name + " (host end " + name + ") into the bridge";
+  if (failures.empty()) return Status(StatusCode::kInternal, what + ": no answer");
+  // If the pair could not be made, what came after it failed too, or met an older link of that name
+  // and found it as it should be. Else the pair is ours to remove.
+  if (failures.front().index > 0) (void)DeleteLink(name);
+  return failures.front().ToStatus(what);
+}
+
+Result<bool> LinkOps::DeleteLink(const std::string& name) {
+  NetlinkBatch batch;
+  EncodeDeleteLink(batch, name);
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures, netlink_.Execute(batch));
+  if (failures.empty()) return true;
+  if (failures[0].error == ENODEV) return false;
+  return failures[0].ToStatus("delete link " + name);
+}
+
+Status LinkOps::SetNeighbours(int bridge, const std::vector<CniIp>& ips, const MacAddress& mac) {
+  if (ips.empty()) return Status::Ok();
+  NetlinkBatch batch;
+  for (const CniIp& ip : ips) EncodeSetNeighbour(batch, bridge, ip.address.address, mac);
+  return Run(batch, "tell the host the pod's hardware address");
+}
+
+Result<LinkDetails> LinkOps::ConfigurePod(const PodSetup& setup) {
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, FindLink(setup.interface));
+  if (!link) return Status(StatusCode::kNotFound, setup.interface + " is not in the pod");
+  NetlinkBatch batch;
+  std::vector<std::string> steps;
+  EncodeSetLinkFlags(batch, kLoopbackIndex, IFF_UP);
+  steps.emplace_back("set lo up");
+  if (setup.up) {
+    EncodeSetLinkFlags(batch, link->ifindex, IFF_UP);
+    steps.push_back("set " + setup.interface + " up");
+  }
+  for (const CniIp& ip : setup.ips) {
+    EncodeAddAddress(batch, link->ifindex, ip.address, setup.detect_duplicates, 0);
+    steps.push_back("give " + setup.interface + " " + ip.address.ToString());
+  }
+  for (const CniRoute& route : setup.routes) {
+    std::optional<IpAddress> gateway = GatewayFor(route, setup.ips);
+    EncodeAddPodRoute(batch, link->ifindex, route, gateway,
+                      gateway && !OnSubnet(*gateway, setup.ips));
+    steps.push_back("route " + route.dst.ToString() +
+                    (gateway ? " via " + gateway->ToString() : " on " + setup.interface));
+  }
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures, netlink_.Execute(batch));
+  if (!failures.empty()) {
+    return failures.front().ToStatus("in the pod: " + steps[failures.front().index]);
+  }
+  return *link;
+}
+
+}  // namespace podroute

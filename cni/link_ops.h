@@ -1,0 +1,96 @@
+// What the plugin does to links, addresses and routes: the bridge, and a pod's plug in it. Each
+// function is a few netlink messages; what should be is decided above.
+#ifndef PODROUTE_CNI_LINK_OPS_H_
+#define PODROUTE_CNI_LINK_OPS_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "cni/cni_types.h"
+#include "cni/link_codec.h"
+#include "routing/netlink_socket.h"
+
+namespace podroute {
+
+// Linux 5.18 and later show it beside each address that we gave a bridge (`ip -d address`: proto
+// 0x6e), so that we never take away what somebody else put there.
+inline constexpr uint8_t kOurAddressProtocol = 110;
+
+// "veth" and eleven letters and digits, made from the two alone: DEL finds the link with no state,
+// and a name never stands for two attachments (55 bits of a hash).
+std::string HostVethName(const CniAttachment& attachment);
+
+// What the host end is labelled with: "podroute NETWORK CONTAINERID IFNAME".
+std::string HostVethAlias(const std::string& network, const CniAttachment& attachment);
+// The attachment in such a label of `network`; nullopt for any other text.
+std::optional<CniAttachment> ParseHostVethAlias(const std::string& network,
+                                                const std::string& alias);
+
+// A pod's hardware address, made from its first IP address: whoever still knows a former holder of
+// the address then sends to the right place. 0a:58 marks it as locally administered.
+MacAddress MacFor(const IpAddress& address);
+// Where there is no address: always the same for the same attachment.
+MacAddress MacFor(const CniAttachment& attachment);
+
+// Links and addresses of the namespace that `netlink` was made in. Neither owns nor closes it.
+class LinkOps {
+ public:
+  explicit LinkOps(NetlinkTransport& netlink) : netlink_(netlink) {}
+
+  // nullopt when there is none of that name.
+  Result<std::optional<LinkDetails>> FindLink(const std::string& name);
+  Result<std::vector<AddressDetails>> AddressesOf(int ifindex);
+  Result<std::vector<LinkDetails>> PortsOf(int bridge);
+  // Every unicast route of the main table through `ifindex`.
+  Result<std::vector<KernelRoute>> RoutesOf(int ifindex);
+
+  // The bridge of that name, up; made when it is not there. Two processes may do so at once.
+  // InvalidArgument when a link that is no bridge has the name.
+  Result<LinkDetails> EnsureBridge(const std::string& name, uint32_t mtu, bool promiscuous);
+
+  Status SetUp(const LinkDetails& link);
+
+  // Adds an address that is already there without complaint.
+  Status AddBridgeAddress(int bridge, const IpWithLength& address);
+  Status DeleteAddress(int ifindex, const IpWithLength& address);
+
+  struct Plug {
+    VethSpec veth;
+    int bridge = 0;
+    bool hairpin = false;
+    std::string alias;
+  };
+  // Makes the pair and puts its host end, which it returns, into the bridge. AlreadyExists when
+  // either name is taken. On any other error nothing is left of it.
+  Result<LinkDetails> PlugIn(const Plug& plug);
+
+  // False when there was none of that name. Waits for the kernel's grace period, about 20 ms.
+  Result<bool> DeleteLink(const std::string& name);
+
+  // The host's side of a pod's neighbour entries: right from the first packet on.
+  Status SetNeighbours(int bridge, const std::vector<CniIp>& ips, const MacAddress& mac);
+
+  struct PodSetup {
+    std::string interface;
+    std::vector<CniIp> ips;
+    std::vector<CniRoute> routes;
+    bool detect_duplicates = false;
+    bool up = true;
+  };
+  // In the pod's namespace: loopback and the interface up, addresses, routes. Returns the
+  // interface.
+  Result<LinkDetails> ConfigurePod(const PodSetup& setup);
+
+ private:
+  // The first failure as a Status; what the messages do is `what`.
+  Status Run(NetlinkBatch& batch, const std::string& what);
+
+  NetlinkTransport& netlink_;
+};
+
+}  // namespace podroute
+
+#endif  // PODROUTE_CNI_LINK_OPS_H_

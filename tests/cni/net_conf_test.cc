@@ -1,0 +1,190 @@
+#include "cni/net_conf.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cni/cni_args.h"
+
+namespace podroute {
+namespace {
+
+std::string Conf(const std::string& more) {
+  return R"({"cniVersion":"1.1.0","name":"pods","type":"podroute-cni")" +
+         (more.empty() ? "" : "," + more) + "}";
+}
+
+std::string WithRanges(const std::string& ranges) {
+  return Conf(R"("ipam":{"type":"host-local","ranges":)" + ranges + "}");
+}
+
+TEST(NetConfTest, ReadsTheConflistsOfTheDesign) {
+  CniOr<NetConf> conf = ParseNetConf(R"({
+    "cniVersion":"1.0.0","name":"podroute","type":"podroute-cni","bridge":"cni0","mtu":1450,
+    "isDefaultGateway":true,"hairpinMode":true,"capabilities":{"portMappings":true},
+    "ipam":{"type":"host-local","dataDir":"/run/cni-ipam-state",
+            "ranges":[[{"subnet":"10.244.2.0/24"}],[{"subnet":"fd00:2::/64"}]],
+            "routes":[{"dst":"0.0.0.0/0"}]}})");
+  ASSERT_TRUE(conf.ok()) << conf.error().message;
+  EXPECT_EQ(conf->version, CniVersion::k100);
+  EXPECT_EQ(conf->bridge, "cni0");
+  EXPECT_EQ(conf->mtu, 1450u);
+  EXPECT_TRUE(conf->is_gateway);
+  EXPECT_TRUE(conf->is_default_gateway);
+  EXPECT_TRUE(conf->hairpin_mode);
+  EXPECT_FALSE(conf->unsupported.has_value());
+  ASSERT_EQ(conf->ipam.range_sets.size(), 2u);
+  const IpRange& v4 = conf->ipam.range_sets[0][0];
+  EXPECT_EQ(v4.first.ToString(), "10.244.2.1");
+  EXPECT_EQ(v4.last.ToString(), "10.244.2.254");
+  EXPECT_EQ(v4.gateway.ToString(), "10.244.2.1");
+  EXPECT_EQ(conf->ipam.range_sets[1][0].last.ToString(), "fd00:2::ffff:ffff:ffff:ffff");
+  EXPECT_EQ(conf->ipam.routes.size(), 1u);
+}
+
+TEST(NetConfTest, ReadsRuntimeConfigBeforeArgs) {
+  CniOr<NetConf> conf = ParseNetConf(Conf(R"(
+    "args":{"cni":{"mac":"02:00:00:00:00:01","ips":["10.0.0.9"]}},
+    "runtimeConfig":{"mac":"02:00:00:00:00:02","ips":["10.0.0.7/24","fd00::7","10.0.0.9"],
+                     "dns":{"servers":["10.96.0.10"],"searches":["svc"],"options":["ndots:5"]}},
+    "dns":{"nameservers":["1.1.1.1"]})"));
+  ASSERT_TRUE(conf.ok()) << conf.error().message;
+  EXPECT_EQ(MacToString(*conf->mac), "02:00:00:00:00:02");
+  ASSERT_EQ(conf->ipam.requested.size(), 3u);
+  EXPECT_EQ(conf->ipam.requested[1].ToString(), "10.0.0.7");
+  EXPECT_EQ(conf->dns.nameservers, std::vector<std::string>{"10.96.0.10"});
+  EXPECT_EQ(conf->dns.search, std::vector<std::string>{"svc"});
+}
+
+TEST(NetConfTest, TheShortFormOfARangeAndRuntimeRangesCountToo) {
+  CniOr<NetConf> conf = ParseNetConf(Conf(R"(
+    "ipam":{"type":"host-local","subnet":"10.1.0.0/24","rangeStart":"10.1.0.10",
+            "rangeEnd":"10.1.0.20","gateway":"10.1.0.99","ranges":[[{"subnet":"10.2.0.0/24"}]]},
+    "runtimeConfig":{"ipRanges":[[{"subnet":"10.3.0.0/24"}]]})"));
+  ASSERT_TRUE(conf.ok()) << conf.error().message;
+  ASSERT_EQ(conf->ipam.range_sets.size(), 3u);
+  EXPECT_EQ(conf->ipam.range_sets[0][0].subnet.ToString(), "10.3.0.0/24");
+  const IpRange& shorthand = conf->ipam.range_sets[1][0];
+  EXPECT_EQ(shorthand.first.ToString(), "10.1.0.10");
+  EXPECT_EQ(shorthand.last.ToString(), "10.1.0.20");
+  EXPECT_EQ(shorthand.gateway.ToString(), "10.1.0.99");
+}
+
+TEST(NetConfTest, NetworkAndBroadcastAreNeverInARange) {
+  CniOr<NetConf> conf = ParseNetConf(
+      WithRanges(R"([[{"subnet":"10.0.0.0/30","rangeStart":"10.0.0.0","rangeEnd":"10.0.0.3"}]])"));
+  ASSERT_TRUE(conf.ok()) << conf.error().message;
+  EXPECT_EQ(conf->ipam.range_sets[0][0].first.ToString(), "10.0.0.1");
+  EXPECT_EQ(conf->ipam.range_sets[0][0].last.ToString(), "10.0.0.2");
+}
+
+TEST(NetConfTest, UnknownKeysAndNullsAreIgnored) {
+  EXPECT_TRUE(ParseNetConf(Conf(R"("whatever":[1,{"x":2}],"mtu":null,"dns":null)")).ok());
+}
+
+TEST(NetConfTest, WrongTypesAndValuesAreRefusedByName) {
+  struct Case {
+    std::string more;
+    const char* named;
+  };
+  const Case kCases[] = {
+      {R"("bridge":5)", "bridge"},
+      {R"("bridge":"a name with blanks")", "bridge"},
+      {R"("bridge":"sixteencharacters")", "bridge"},
+      {R"("isGateway":"true")", "isGateway"},
+      {R"("mtu":"1500")", "mtu"},
+      {R"("mtu":-1)", "mtu"},
+      {R"("mtu":1.5)", "mtu"},
+      {R"("mtu":20)", "mtu"},
+      {R"("hairpinMode":true,"promiscMode":true)", "promiscMode"},
+      {R"("ipam":[])", "ipam"},
+      {R"("ipam":{"type":7})", "ipam.type"},
+      {R"("ipam":{"type":"host-local"})", "ipam.ranges"},
+      {R"("ipam":{"type":"host-local","ranges":[]})", "ipam.ranges"},
+      {R"("ipam":{"type":"host-local","ranges":[[]]})", "ipam.ranges"},
+      {R"("ipam":{"type":"host-local","ranges":{}})", "ipam.ranges"},
+      {R"("ipam":{"type":"host-local","ranges":[{"subnet":"10.0.0.0/24"}]})", "ipam.ranges[0]"},
+      {R"("ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.7/24"}]]})",
+       "ipam.ranges[0][0].subnet"},
+      {R"("ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/31"}]]})", "subnet"},
+      {R"("ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/24","rangeStart":"10.0.1.1"}]]})",
+       "rangeStart"},
+      {R"("ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/24","rangeStart":"10.0.0.9","rangeEnd":"10.0.0.8"}]]})",
+       "rangeEnd"},
+      {R"("ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/24","gateway":"fd00::1"}]]})",
+       "gateway"},
+      {R"("ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/24"}],[{"subnet":"10.0.0.0/25"}]]})",
+       "overlaps"},
+      {R"("ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/24"},{"subnet":"fd00::/64"}]]})",
+       "mixes"},
+      {R"("ipam":{"type":"host-local","ranges":[[{"subnet":"10.0.0.0/24"}]],"routes":[{"dst":"x"}]})",
+       "ipam.routes[0].dst"},
+      {R"("runtimeConfig":{"mac":"zz"})", "runtimeConfig.mac"},
+      {R"("runtimeConfig":{"ips":["x"]})", "runtimeConfig.ips"},
+      {R"("runtimeConfig":{"portMappings":{}})", "runtimeConfig.portMappings"},
+      {R"("dns":{"nameservers":"1.1.1.1"})", "dns.nameservers"},
+      {R"("prevResult":{"ips":[{"address":"10.0.0.7"}]})", "prevResult.ips[0].address"},
+      {R"("disableContainerInterface":true,"ipam":{"type":"x"})", "disableContainerInterface"},
+      {R"("name":"../up")", "name"},
+  };
+  for (const Case& c : kCases) {
+    CniOr<NetConf> conf = ParseNetConf(Conf(c.more));
+    ASSERT_FALSE(conf.ok()) << c.more;
+    EXPECT_EQ(conf.error().code, CniErrorCode::kInvalidConfig) << c.more;
+    EXPECT_NE(conf.error().message.find(c.named), std::string::npos)
+        << c.more << " -> " << conf.error().message;
+  }
+}
+
+TEST(NetConfTest, WhatIsNotSupportedIsNamedWithItsValue) {
+  struct Case {
+    const char* more;
+    const char* message;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {R"("ipMasq":true)", "ipMasq=true"},
+           {R"("vlan":100)", "vlan=100"},
+           {R"("macspoofchk":true)", "macspoofchk=true"},
+           {R"("portIsolation":true)", "portIsolation=true"},
+           {R"("runtimeConfig":{"portMappings":[{"hostPort":8080,"containerPort":80}]})",
+            "runtimeConfig.portMappings[0].hostPort=8080"}}) {
+    CniOr<NetConf> conf = ParseNetConf(Conf(c.more));
+    ASSERT_TRUE(conf.ok()) << conf.error().message;
+    ASSERT_TRUE(conf->unsupported.has_value()) << c.more;
+    EXPECT_EQ(conf->unsupported->code, CniErrorCode::kUnsupportedField);
+    EXPECT_NE(conf->unsupported->message.find(c.message), std::string::npos)
+        << conf->unsupported->message;
+  }
+  for (const char* harmless :
+       {R"("ipMasq":false,"vlan":0,"macspoofchk":false,"preserveDefaultVlan":true)",
+        R"("runtimeConfig":{"portMappings":[{"hostPort":0,"containerPort":80}]})"}) {
+    CniOr<NetConf> conf = ParseNetConf(Conf(harmless));
+    ASSERT_TRUE(conf.ok()) << conf.error().message;
+    EXPECT_FALSE(conf->unsupported.has_value()) << harmless;
+  }
+}
+
+TEST(NetConfTest, TextThatIsNoJsonObjectIsADecodingFailure) {
+  for (const char* text : {"", "{", "[]", "5", "null", "{\"a\":}", "\xff"}) {
+    CniOr<NetConf> conf = ParseNetConf(text);
+    ASSERT_FALSE(conf.ok()) << text;
+    EXPECT_EQ(conf.error().code, CniErrorCode::kDecodingFailure) << text;
+  }
+}
+
+TEST(NetConfTest, ADeeplyNestedTextIsNoDanger) {
+  std::string deep(1 << 20, '[');
+  EXPECT_FALSE(ParseNetConf(R"({"a":)" + deep).ok());
+}
+
+TEST(NetConfTest, OtherVersionsAreIncompatible) {
+  for (const char* version : {"0.1.0", "0.2.0", "1.2.0", "", "1.0"}) {
+    CniOr<NetConf> conf =
+        ParseNetConf(R"({"name":"x","cniVersion":")" + std::string(version) + "\"}");
+    ASSERT_FALSE(conf.ok()) << version;
+    EXPECT_EQ(conf.error().code, CniErrorCode::kIncompatibleVersion) << version;
+  }
+}
+
+}  // namespace
+}  // namespace podroute
