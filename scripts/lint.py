@@ -101,7 +101,7 @@ def clang_format(files):
 
 def shellcheck(scripts):
     started = time.monotonic()
-    result = run(["shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *map(str, scripts)])
+    result = run(["shellcheck", *map(str, scripts)])
     return report("shellcheck", len(scripts), [result.stdout] if result.returncode else [], started)
 
 
