@@ -27,10 +27,13 @@ usage: lab.sh [--name LAB] VERB   (the lab's name: $LAB_NAME, else "podroute")
   status                        which of the lab's processes run
   pod NODE NAME                 attach a pod to NODE; prints its addresses
   pod-delete NODE NAME          detach it
-  exec MACHINE|POD CMD...       run CMD there (a machine: a node, router, apiserver)
+  exec MACHINE|POD CMD...       run CMD there (a machine: a node, router, apiserver), with podroute
+                                in the PATH and KUBECONFIG set
   agent MACHINE start [FLAGS]|stop|kill|pid
                                 start podroute there, end it with SIGTERM or SIGKILL
-  apiserver start|stop|kill     the same for the API server
+  apiserver start [FLAGS]|stop|kill
+                                the same for the API server; started again it has the same Nodes
+  monitor MACHINE start|stop    watch the routing table there; stop prints every change with its time
   register NODE                 create the NODE's Node object (again)
   readdress NODE ADDRESS        give NODE another address, and its Node that InternalIP
   kubectl ARGS...               kubectl against the lab's API server
@@ -177,7 +180,7 @@ case "$verb" in
   up | down) "$verb" "$@" ;;
   kubeconfig) echo "$state/kubeconfig" ;;
   logs) cat "$state/machines/${1:?usage: lab.sh logs MACHINE}/log" ;;
-  list | status | pod | pod-delete | exec | agent | apiserver | register | readdress | kubectl | api)
+  list | status | pod | pod-delete | exec | agent | apiserver | monitor | register | readdress | kubectl | api)
     inside "$verb" "$@"
     ;;
   help | --help | -h) usage ;;

@@ -43,10 +43,15 @@ index_of() {  # NODE's number: the last part of its addresses
 }
 
 in_machine() {
-  local machine=$1
-  shift
-  [[ -f $machines/$machine/pid ]] || fail "there is no machine '$machine'; 'lab.sh list' shows what there is"
-  nsenter --target "$(<"$machines/$machine/pid")" --net --mount --uts -- "$@"
+  [[ -f $machines/$1/pid ]] || fail "there is no machine '$1'; 'lab.sh list' shows what there is"
+  nsenter --target "$(<"$machines/$1/pid")" --net --mount --uts -- "${@:2}"
+}
+
+# The same instead of this shell, so that a signal reaches the command; podroute and kubectl work there.
+exec_in_machine() {
+  export PATH=$bin/controller:$PATH KUBECONFIG=$state/kubeconfig
+  nsenter() { exec nsenter "$@"; }
+  in_machine "$@"
 }
 
 machine_init() {  # runs as the machine's first process
@@ -70,6 +75,8 @@ add_machine() {  # NAME NUMBER: plugs it into the switch with the addresses that
   echo "$pid" >"$machines/$machine/pid"
   ip link add "port$number" type veth peer name eth0 netns "/proc/$pid/ns/net"
   ip link set "port$number" master switch up
+  # Link-local addresses are there at once, as on a machine that has been up for a while.
+  in_machine "$machine" sysctl -qw net.ipv6.conf.eth0.accept_dad=0
   in_machine "$machine" ip -batch - <<BATCH
 link set eth0 up
 address add 192.168.0.$number/24 dev eth0
@@ -106,16 +113,53 @@ end() {  # PIDFILE SIGNAL: and wait until it is gone
 }
 
 apiserver() {
-  local pid_file=$machines/apiserver/apiserver.pid
-  case "${1:-}" in
+  local action=${1:-} pid_file=$machines/apiserver/apiserver.pid
+  shift || true
+  case "$action" in
     start)
-      start apiserver "$pid_file" "$bin/tests/apiserver/podroute-apiserver" --address="$api_address" --port=6443 \
-        --token="$(<"$state/token")" --self_signed_dir="$state" --control "--san=$api_address"
+      local -a command=("$bin/tests/apiserver/podroute-apiserver" "--address=$api_address" --port=6443
+        "--token=$(<"$state/token")" --control)
+      # It keeps everything in memory: started again it gets its certificate and its Nodes back.
+      if [[ -e $state/nodes.json ]]; then
+        command+=("--tls_cert=$state/tls.crt" "--tls_key=$state/tls.key" "--nodes_file=$state/nodes.json")
+      else
+        command+=("--self_signed_dir=$state")
+      fi
+      start apiserver "$pid_file" "${command[@]}" "$@"
       wait_for 10 api GET /readyz || fail "the API server does not answer: $(tail -n1 "$machines/apiserver/log")"
       ;;
-    stop) end "$pid_file" TERM ;;
-    kill) end "$pid_file" KILL ;;
-    *) fail "usage: lab.sh apiserver start|stop|kill" ;;
+    stop | kill)
+      api GET /api/v1/nodes >"$state/nodes.json"
+      end "$pid_file" "$([[ $action == stop ]] && echo TERM || echo KILL)"
+      ;;
+    *) fail "usage: lab.sh apiserver start [FLAGS]|stop|kill" ;;
+  esac
+}
+
+# Sockets in MACHINE that listen for changes of its IPv4 routes (RTNLGRP_IPV4_ROUTE, bit 6).
+route_listeners() {
+  local protocol groups count=0
+  while read -r _ protocol _ groups _; do
+    [[ $protocol == 0 ]] && ((0x$groups & 0x40)) && count=$((count + 1))
+  done < <(in_machine "$1" tail -n +2 /proc/net/netlink)
+  echo "$count"
+}
+
+monitor() {
+  local machine=${1:-} pid_file=$machines/${1:-}/monitor.pid output=$machines/${1:-}/monitor before
+  case "${2:-}" in
+    start)
+      before=$(route_listeners "$machine")
+      # shellcheck disable=SC2016  # for the inner shell
+      start "$machine" "$pid_file" bash -c 'exec ip -tshort -oneline monitor route nexthop >"$1"' monitor "$output"
+      listening() { (($(route_listeners "$machine") > before)); }
+      wait_for 5 listening || fail "ip monitor does not start on $machine"
+      ;;
+    stop)
+      end "$pid_file" TERM
+      cat "$output"
+      ;;
+    *) fail "usage: lab.sh monitor MACHINE start|stop" ;;
   esac
 }
 
@@ -142,7 +186,7 @@ agent() {
 # --- The cluster.
 
 kubectl() {
-  in_machine apiserver kubectl --kubeconfig="$state/kubeconfig" --cache-dir="$state/kubectl-cache" "$@"
+  exec_in_machine apiserver kubectl --cache-dir="$state/kubectl-cache" "$@"
 }
 
 api() {
@@ -165,8 +209,8 @@ node_json() {  # NODE: as its kubelet and the controller manager would have fill
 }
 
 register() {
-  node_json "${1:?usage: lab.sh register NODE}" | api POST /api/v1/nodes -o /dev/null \
-    -H 'Content-Type: application/json' --data-binary @-
+  node_json "${1:?usage: lab.sh register NODE}" |
+    api POST /api/v1/nodes -o /dev/null -H 'Content-Type: application/json' --data-binary @-
 }
 
 readdress() {
@@ -240,9 +284,9 @@ exec_in() {
   local place=${1:?usage: lab.sh exec MACHINE|POD CMD...}
   shift
   if [[ -e $state/pods/$place ]]; then
-    in_machine "$(jq -r .node "$state/pods/$place")" nsenter --net="/run/netns/$place" -- "$@"
+    exec_in_machine "$(jq -r .node "$state/pods/$place")" nsenter --net="/run/netns/$place" -- "$@"
   else
-    in_machine "$place" "$@"
+    exec_in_machine "$place" "$@"
   fi
 }
 
