@@ -13,11 +13,17 @@ exec </dev/null
 
 lint=true
 targets=(//...)
+arguments=()
 for argument in "$@"; do
   case "$argument" in
     //* | -//* | :*) lint=false targets=() ;;
     --config=*) lint=false ;;
   esac
+  # GCC 12's sanitizers cope with 28 random bits in addresses; many a kernel has 32.
+  if [[ $argument == --config=[at]san && $(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null) != 28 ]] &&
+    setarch --addr-no-randomize true 2>/dev/null; then
+    arguments+=("--run_under=setarch --addr-no-randomize")
+  fi
 done
 
 scratch=$(mktemp -d)
@@ -39,7 +45,7 @@ if $lint; then
 fi
 
 echo "== bazel test ${targets[*]} $*"
-bazel test --keep_going --build_event_json_file="$scratch/events" "$@" "${targets[@]}" ||
+bazel test --keep_going --build_event_json_file="$scratch/events" "${arguments[@]}" "$@" "${targets[@]}" ||
   broken+=("bazel test (exit code $?)")
 
 python3 scripts/count_tests.py "$scratch/events" "${broken[@]}"
