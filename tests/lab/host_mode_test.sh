@@ -1,0 +1,197 @@
+#!/usr/bin/env bash
+# Host mode in a cluster: the real agents, API server and plugin, as an operator would meet them.
+# shellcheck source=test_lib.sh
+source "$(dirname "$0")/test_lib.sh"
+
+# MACHINE: our routes there, one a line, as "destination gateway".
+routes() { lab exec "$1" ip -j "${2:--4}" route show proto 110 | jq -r '.[] | "\(.dst) \(.gateway)"' | sort; }
+
+has_route() { routes "$1" "${3:--4}" | grep -qF -- "$2"; }  # MACHINE PART [-6]
+
+routes_are() { [[ $(routes "$1") == "$2" ]]; }  # MACHINE EXPECTED
+
+node() {  # NAME POD_CIDR ADDRESS: a Node as `kubectl create -f -` takes it
+  jq -n --arg name "$1" --arg cidr "$2" --arg address "$3" '
+    {apiVersion: "v1", kind: "Node", metadata: {name: $name}, spec: {podCIDR: $cidr, podCIDRs: [$cidr]},
+     status: {addresses: [{type: "InternalIP", address: $address}]}}'
+}
+
+create() { node "$@" | lab api POST /api/v1/nodes -o /dev/null -H 'Content-Type: application/json' --data-binary @-; }
+
+# As Kubernetes counts: whole seconds. What is created after this is younger than what was before.
+next_second() {
+  local now
+  now=$(date +%s)
+  while [[ $(date +%s) == "$now" ]]; do sleep 0.05; done
+}
+
+EveryNodeHasOneRouteToEachOtherNode() {
+  lab_up --nodes 3 --dual-stack
+  expect_eq master1 $'10.244.2.0/24 192.168.0.2\n10.244.3.0/24 192.168.0.3' "$(routes master1)"
+  expect_eq worker1 $'10.244.1.0/24 192.168.0.1\n10.244.3.0/24 192.168.0.3' "$(routes worker1)"
+  expect_eq "worker2, IPv6" $'fd00:10:244:1::/64 fd00:192:168::1\nfd00:10:244:2::/64 fd00:192:168::2' \
+    "$(routes worker2 -6)"
+  expect_eq "the router" "" "$(routes router)"
+}
+
+PodsReachEachOtherAcrossNodesInBothFamilies() {
+  lab_up --nodes 3 --dual-stack
+  local node from to
+  for node in master1 worker1 worker2; do
+    lab pod "$node" "pod-$node"
+  done
+  for from in master1 worker1 worker2; do
+    for to in $(lab list | sed -n 's/^pod .*: //p'); do
+      lab exec "pod-$from" ping -c1 -W5 "${to%/*}" >/dev/null || fail "pod-$from does not reach $to"
+    done
+  done
+}
+
+ANewNodeIsReachedByAllAndADeletedOneByNone() {
+  lab_up --nodes 3
+  lab kubectl delete node worker2
+  wait_for 10 routes_are master1 "10.244.2.0/24 192.168.0.2"
+  wait_for 10 routes_are worker1 "10.244.1.0/24 192.168.0.1"
+  lab register worker2
+  wait_for 10 has_route master1 "10.244.3.0/24 192.168.0.3"
+  wait_for 10 has_route worker1 "10.244.3.0/24 192.168.0.3"
+}
+
+ANodeThatChangesItsInternalIpUnderAPingEveryMillisecondLosesNothing() {
+  lab_up --nodes 2
+  local to pings result
+  lab pod master1 from
+  to=$(lab pod worker1 to)
+  pings=$(mktemp)
+  lab exec from ping -i 0.001 -c 3000 "$to" >"$pings" &
+  wait_for 10 grep -q 'icmp_seq=300 ' "$pings"
+  lab readdress worker1 192.168.0.102
+  wait_for 10 has_route master1 "10.244.2.0/24 192.168.0.102"
+  # And back again, to an address that the neighbour table knows already.
+  lab readdress worker1 192.168.0.2
+  wait_for 10 has_route master1 "10.244.2.0/24 192.168.0.2"
+  wait
+  result=$(grep 'packets transmitted' "$pings")
+  rm "$pings"
+  expect_contains "pings" "3000 packets transmitted, 3000 received, 0% packet loss" "$result"
+}
+
+ARouteThatSomebodyDeletesComesBack() {
+  lab_up --nodes 3
+  lab exec master1 ip route delete 10.244.3.0/24 proto 110 metric 110
+  wait_for 10 has_route master1 "10.244.3.0/24 192.168.0.3"
+}
+
+RoutesComeBackAfterTheLinkWasDown() {
+  lab_up --nodes 3
+  lab exec master1 ip link set eth0 down
+  wait_for 10 routes_are master1 ""
+  lab exec master1 ip link set eth0 up
+  wait_for 10 routes_are master1 $'10.244.2.0/24 192.168.0.2\n10.244.3.0/24 192.168.0.3'
+}
+
+NodesDeletedWhileTheAgentWasDownLoseTheirRoutesAndNobodyElseDoes() {
+  lab_up --nodes 4
+  lab agent master1 stop
+  # Somebody else's: another protocol, with and without our metric, a destination of ours and of nobody.
+  lab exec master1 ip route add 10.244.3.0/24 via 192.168.0.4 proto static metric 50
+  lab exec master1 ip route add 10.244.77.0/24 via 192.168.0.4 proto bird metric 110
+  lab exec master1 ip route add 10.99.0.0/16 via 192.168.0.4
+  foreign() { lab exec master1 ip route show | grep -v 'proto 110'; }
+  local before
+  before=$(foreign)
+  lab kubectl delete node worker2
+  wait_for 10 not has_route worker1 10.244.3.0/24
+  has_route master1 "10.244.3.0/24 192.168.0.3" || fail "a route went while no agent ran"
+  lab agent master1 start
+  wait_for 10 routes_are master1 $'10.244.2.0/24 192.168.0.2\n10.244.4.0/24 192.168.0.4'
+  expect_eq "foreign routes" "$before" "$(foreign)"
+}
+
+SigtermEndsTheAgentAndLeavesItsRoutes() {
+  lab_up --nodes 3
+  local before
+  before=$(routes master1)
+  lab monitor master1 start
+  lab agent master1 stop
+  expect_eq routes "$before" "$(routes master1)"
+  lab agent master1 start
+  create probe 10.244.50.0/24 192.168.0.50
+  wait_for 10 has_route master1 "10.244.50.0/24 192.168.0.50"
+  # The new agent has taken the old one's routes over as they were.
+  expect_eq "changes to the old routes" "" "$(lab monitor master1 stop | grep -E '10\.244\.[123]\.' || true)"
+}
+
+WithoutTheApiServerRoutesStayAndItRecovers() {
+  lab_up --nodes 3
+  local before
+  before=$(routes master1)
+  lab monitor master1 start
+  lab apiserver kill
+  lab exec master1 ip route delete 10.244.3.0/24 proto 110 metric 110
+  wait_for 10 has_route master1 "10.244.3.0/24 192.168.0.3"  # the agent still does its work
+  expect_eq routes "$before" "$(routes master1)"
+  lab apiserver start
+  create later 10.244.50.0/24 192.168.0.50
+  wait_for 60 has_route master1 "10.244.50.0/24 192.168.0.50"
+  expect_eq "deletions" 1 "$(lab monitor master1 stop | grep -c 'Deleted 10\.244\.')"
+}
+
+TheOlderOfTwoNodesKeepsAPodCidrAndTheSurvivorTakesItOver() {
+  lab_up --nodes 3
+  next_second
+  create younger 10.244.3.0/24 192.168.0.50
+  create witness 10.244.60.0/24 192.168.0.60
+  wait_for 10 has_route master1 "10.244.60.0/24"
+  has_route master1 "10.244.3.0/24 192.168.0.3" || fail "the older node lost its podCIDR"
+  expect_contains "the plan" OverlapsNode \
+    "$(lab exec master1 podroute plan --output=json | jq -c '.refused[] | select(.node == "younger") | .reason')"
+  lab kubectl delete node worker2
+  wait_for 10 has_route master1 "10.244.3.0/24 192.168.0.50"
+  next_second
+  lab register worker2
+  lab kubectl delete node witness
+  wait_for 10 not has_route master1 "10.244.60.0/24"
+  has_route master1 "10.244.3.0/24 192.168.0.50" || fail "the newcomer took it back"
+}
+
+HostileNodesAreRefusedAndTheOthersServed() {
+  lab_up --nodes 2
+  local before
+  before=$(lab exec master1 ip route show | grep -v 'proto 110')
+  create hostile-default 0.0.0.0/0 192.168.0.50
+  create hostile-lan 192.168.0.0/24 192.168.0.50
+  create hostile-apiserver 192.168.0.253/32 192.168.0.50
+  create hostile-wide 8.0.0.0/6 192.168.0.50
+  create hostile-loopback 127.0.0.0/8 192.168.0.50
+  create hostile-hop 10.244.70.0/24 203.0.113.9
+  create good 10.244.60.0/24 192.168.0.60
+  wait_for 10 has_route master1 "10.244.60.0/24 192.168.0.60"
+  expect_eq "our routes" $'10.244.2.0/24 192.168.0.2\n10.244.60.0/24 192.168.0.60' "$(routes master1)"
+  expect_eq "all others" "$before" "$(lab exec master1 ip route show | grep -v 'proto 110')"
+  expect_eq "refused" 6 "$(lab exec master1 podroute plan --output=json | jq '[.refused[] | select(.reason | length > 0)] | length')"
+}
+
+PlanSaysThatThereIsNothingToDoWhenTheAgentHasDoneIt() {
+  lab_up --nodes 3
+  lab exec master1 podroute plan --detailed_exitcode --output=json >/dev/null
+  expect_eq actions '["keep","keep"]' "$(lab exec master1 podroute plan --output=json | jq -c '[.routes[].action]')"
+  lab agent master1 stop
+  lab kubectl delete node worker2
+  local code=0
+  lab exec master1 podroute plan --detailed_exitcode >/dev/null || code=$?
+  expect_eq "exit code with something to do" 2 "$code"
+}
+
+CleanupRemovesWhatIsOursAndNothingElse() {
+  lab_up --nodes 3
+  lab agent master1 stop
+  lab exec master1 ip route add 10.99.0.0/16 via 192.168.0.3 metric 110
+  local before
+  before=$(lab exec master1 ip route show | grep -v 'proto 110')
+  lab exec master1 podroute cleanup
+  expect_eq "all routes" "$before" "$(lab exec master1 ip route show)"
+  expect_eq "nexthop objects" "" "$(lab exec master1 ip nexthop show)"
+}
+
+run_tests "$@"
