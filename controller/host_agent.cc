@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/text.h"
@@ -57,7 +58,7 @@ Status HostAgent::Start() {
   reconciler.max_delete_fraction = options_.max_delete_fraction;
   ReconcilerWorld world;
   world.backend = backend_.get();
-  world.read_local = [] { return ReadLocalNetwork(); };
+  world.read_local = [this] { return ReadLocal(); };
   world.take_nodes = [this] { return store_.TakeSnapshot(); };
   world.request_consistent_list = [this] { reflector_.RequestConsistentList(); };
   world.clock = &clock_;
@@ -123,12 +124,16 @@ void HostAgent::OnHints() {
   }
   if (hints->overrun) LOG(WARNING) << "kernel notifications were lost, reading everything again";
   if (hints->routes_changed) reconciler_->InvalidateRoutes();
-  if (hints->local_network_changed) {
-    // A link that goes down, or loses an address, takes routes with it without a word.
-    reconciler_->InvalidateLocalNetwork();
-    reconciler_->InvalidateRoutes();
-  }
+  if (hints->local_network_changed) reconciler_->InvalidateLocalNetwork();
   pass_due_ |= hints->routes_changed || hints->local_network_changed;
+}
+
+Result<LocalNetwork> HostAgent::ReadLocal() {
+  PODROUTE_ASSIGN_OR_RETURN(LocalNetwork local, ReadLocalNetwork());
+  std::set<int> with_addresses;
+  for (const LocalAddress& address : local.addresses) with_addresses.insert(address.ifindex);
+  monitor_->WatchLinks(std::move(with_addresses));
+  return local;
 }
 
 void HostAgent::OnResync() {

@@ -48,6 +48,7 @@ class HostAgent {
   void StopThreads();
   void OnSignal(int number);
   void OnHints();
+  Result<LocalNetwork> ReadLocal();
   void OnResync();
   void Pass();
   void NoticeInPlace(const PassReport& report);

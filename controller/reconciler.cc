@@ -84,10 +84,13 @@ PassReport Reconciler::RunPass() {
 }
 
 bool Reconciler::ReadWorld(PassReport* report) {
-  if (world_.read_local && !local_) {
+  if (world_.read_local && local_stale_) {
     Result<LocalNetwork> local = world_.read_local();
     if (!Readable(local.status(), report)) return false;
+    // Links and addresses take routes with them without a word.
+    if (local_ != *local) actual_.reset();
     local_ = std::move(local).value();
+    local_stale_ = false;
   }
   if (!actual_) {
     Result<RouteSet> actual = world_.backend->ReadOwned();

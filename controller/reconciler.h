@@ -51,7 +51,7 @@ class Reconciler {
 
   // What the next pass must read again.
   void InvalidateRoutes() { actual_.reset(); }
-  void InvalidateLocalNetwork() { local_.reset(); }
+  void InvalidateLocalNetwork() { local_stale_ = true; }
 
   void SetApiServer(std::vector<IpAddress> addresses) {
     options_.desired.api_server = std::move(addresses);
@@ -77,6 +77,7 @@ class Reconciler {
   const ReconcilerWorld world_;
   std::optional<RouteSet> actual_;
   std::optional<LocalNetwork> local_;
+  bool local_stale_ = true;
   bool fresh_ = false;  // actual_ has been read since the last Apply.
   NodeSnapshot nodes_;
   std::vector<Refusal> refused_;

@@ -2,7 +2,10 @@
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cstddef>
@@ -56,20 +59,37 @@ Result<std::unique_ptr<KernelMonitor>> KernelMonitor::Create(const KernelMonitor
 
 Result<KernelHints> KernelMonitor::Drain() {
   KernelHints hints;
-  PODROUTE_ASSIGN_OR_RETURN(bool complete, socket_->Drain([&](const NetlinkMessage& message) {
-    switch (message.header.nlmsg_type) {
-      case RTM_NEWROUTE:
-      case RTM_DELROUTE:
-      case RTM_NEWNEXTHOP:
-      case RTM_DELNEXTHOP:
-        hints.routes_changed = true;
-        break;
-      default:
-        hints.local_network_changed = true;
-    }
-  }));
+  PODROUTE_ASSIGN_OR_RETURN(
+      bool complete, socket_->Drain([&](const NetlinkMessage& message) { Note(message, &hints); }));
   if (!complete) hints = {true, true, true};
   return hints;
+}
+
+void KernelMonitor::Note(const NetlinkMessage& message, KernelHints* hints) const {
+  switch (message.header.nlmsg_type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK: {
+      auto link = message.Fixed<ifinfomsg>();
+      if (!link || (watched_ && !watched_->contains(link->ifi_index))) return;
+      hints->local_network_changed = true;
+      bool lost = message.header.nlmsg_type == RTM_DELLINK || (link->ifi_flags & IFF_UP) == 0;
+      hints->routes_changed |= lost;
+      return;
+    }
+    case RTM_NEWADDR:
+    case RTM_DELADDR: {
+      auto address = message.Fixed<ifaddrmsg>();
+      // Every link has an fe80:: address, and none is a Node's.
+      bool link_local =
+          address && address->ifa_family == AF_INET6 && address->ifa_scope == RT_SCOPE_LINK;
+      if (!address || link_local) return;
+      hints->local_network_changed = true;
+      hints->routes_changed |= message.header.nlmsg_type == RTM_DELADDR;
+      return;
+    }
+    default:
+      hints->routes_changed = true;
+  }
 }
 
 }  // namespace podroute

@@ -4,6 +4,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "base/status.h"
 #include "routing/netlink_socket.h"
@@ -11,10 +14,11 @@
 namespace podroute {
 
 struct KernelHints {
-  bool routes_changed =
-      false;  // A route or nexthop object of our protocol, changed by somebody else.
-  // A link or an address; often nothing that LocalNetwork shows. Links take routes with them in
-  // silence: read routes again too when LocalNetwork turns out to differ.
+  // A route or nexthop object of our protocol, changed by somebody else; or a link that matters
+  // went down or away, or an address away: that takes routes with it without a word about them
+  // (IPv4).
+  bool routes_changed = false;
+  // A link that matters, or an address; often nothing that LocalNetwork shows.
   bool local_network_changed = false;
   bool overrun = false;  // Notifications were lost: both of the above are set too.
 };
@@ -38,12 +42,20 @@ class KernelMonitor {
   // Non-blocking; readable when Drain has something to say. Stays open as long as this lives.
   int fd() const { return socket_->fd(); }
 
+  // Only these links matter from now on: those with addresses. A link that gets its first address
+  // is told by the address. On a node, links come and go with every pod; without this each would be
+  // a hint. Before the first call all links matter.
+  void WatchLinks(std::set<int> ifindexes) { watched_ = std::move(ifindexes); }
+
   // Takes all that is queued. An error means that the socket is of no use any more.
   Result<KernelHints> Drain();
 
  private:
   explicit KernelMonitor(std::unique_ptr<NotificationSocket> socket) : socket_(std::move(socket)) {}
+  void Note(const NetlinkMessage& message, KernelHints* hints) const;
+
   const std::unique_ptr<NotificationSocket> socket_;
+  std::optional<std::set<int>> watched_;
 };
 
 }  // namespace podroute

@@ -119,6 +119,20 @@ TEST_F(ReconcilerTest, Rule2ARouteThatSomebodyDeletedComesBackWhenTheKernelSaysS
   EXPECT_EQ(backend_.world.size(), 3u);
 }
 
+TEST_F(ReconcilerTest, ALocalNetworkThatDiffersMeansThatRoutesMayHaveGone) {
+  List(1, 3);
+  reconciler_->RunPass();
+  reconciler_->InvalidateLocalNetwork();
+  reconciler_->RunPass();
+  EXPECT_EQ(local_reads_, 2);
+  EXPECT_EQ(backend_.reads, 1) << "it was the same";
+  backend_.world.clear();
+  local_.links[0].name = "uplink";
+  reconciler_->InvalidateLocalNetwork();
+  EXPECT_EQ(reconciler_->RunPass().added, 3u);
+  EXPECT_EQ(backend_.reads, 2);
+}
+
 TEST_F(ReconcilerTest, Rule4AnEmptyListIsConfirmedBeforeItDeletes) {
   List(1, 3);
   reconciler_->RunPass();
