@@ -98,7 +98,7 @@ TEST_F(OptionsTest, FlagsWithoutEffectAreNamed) {
 }
 
 // One line, which names the flag, what is wrong and what would be right.
-TEST_F(OptionsTest, BadInputGetsOneClearLine) {
+TEST_F(OptionsTest, Rule8BadInputGetsOneClearLine) {
   std::string circle = testing::TempDir() + "/circle";
   std::ofstream(circle) << "--flagfile=" << circle << "\n";
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {

@@ -92,7 +92,7 @@ TEST(DesiredRoutesTest, ARouterHasNoSelf) {
             "10.244.3.0/24 via 192.168.0.3 of worker2\n");
 }
 
-TEST(DesiredRoutesTest, Ipv4AndIpv6AreTheSameCode) {
+TEST(DesiredRoutesTest, Rule9Ipv4AndIpv6AreTheSameCode) {
   std::vector<TestNode> nodes = Cluster();
   nodes[0].cidrs.push_back("fd00:10:244:1::/64");
   nodes[0].internal.push_back("fd00:192:168::1");
@@ -114,7 +114,7 @@ TEST(DesiredRoutesTest, TheOrderOfTheInputDoesNotMatter) {
 }
 
 // Each hostile or broken node is refused for its own reason, and nobody else loses anything.
-TEST(DesiredRoutesTest, NodesAreInputNotTruth) {
+TEST(DesiredRoutesTest, Rule6NodesAreInputNotTruth) {
   struct Case {
     TestNode node;
     std::string reason;
@@ -209,7 +209,7 @@ TEST(DesiredRoutesTest, TooManyAddressesOrPodCidrsRefuseTheWholeNode) {
                                   "refused b  TooManyPodCIDRs\n");
 }
 
-TEST(DesiredRoutesTest, TheOlderNodeKeepsThePodCidr) {
+TEST(DesiredRoutesTest, Rule6TheOlderNodeKeepsThePodCidr) {
   std::vector<TestNode> nodes = Cluster();
   nodes.push_back({"a-younger", 9, {"10.244.3.0/24"}, {"192.168.0.9"}});
   EXPECT_EQ(OnWorker1(nodes),
@@ -231,7 +231,7 @@ TEST(DesiredRoutesTest, OfEqualAgeTheNameDecidesAndUnknownAgeIsYoungest) {
             "refused b 10.244.3.0/24 OverlapsNode\n");
 }
 
-TEST(DesiredRoutesTest, WhenTheOwnerGoesTheOtherIsPromoted) {
+TEST(DesiredRoutesTest, Rule6WhenTheOwnerGoesTheOtherIsPromoted) {
   std::vector<TestNode> nodes = Cluster();
   nodes.push_back({"worker9", 9, {"10.244.3.0/24"}, {"192.168.0.9"}});
   nodes.erase(nodes.begin() + 2);

@@ -33,7 +33,7 @@ TEST(PlanTest, NothingToDoIsEmpty) {
   EXPECT_EQ(plan.keeps.size(), 2u);
 }
 
-TEST(PlanTest, AddsAndReplacesComeBeforeDeletes) {
+TEST(PlanTest, Rule5AddsAndReplacesComeBeforeDeletes) {
   RouteSet actual = {R("10.0.0.0/24", "192.168.0.9"), R("10.0.1.0/24", "192.168.0.1")};
   RouteSet desired = {R("10.0.1.0/24", "192.168.0.2"), R("10.0.2.0/24", "192.168.0.3")};
   RoutePlan plan = Plan(actual, desired);
@@ -75,7 +75,7 @@ TEST(PlanTest, WithoutDeletesKeepsTheRest) {
 
 // Carried out in order, any plan turns what is into what should be, and a destination that is in
 // both is never absent in between.
-TEST(PlanTest, CarryingOutAnyPlanConvergesWithoutAGap) {
+TEST(PlanTest, Rule5CarryingOutAnyPlanConvergesWithoutAGap) {
   std::mt19937 random(1);
   auto draw = [&](int below) { return static_cast<int>(random() % static_cast<unsigned>(below)); };
   for (int round = 0; round < 2000; ++round) {
