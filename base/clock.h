@@ -2,6 +2,7 @@
 #ifndef PODROUTE_BASE_CLOCK_H_
 #define PODROUTE_BASE_CLOCK_H_
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -46,6 +47,8 @@ class StopToken {
   // True when stopped within `duration` of real time.
   bool WaitForStop(Duration duration) {
     std::unique_lock lock(mutex_);
+    // Now plus the longest Duration would overflow; nobody sees a century pass.
+    duration = std::min<Duration>(duration, std::chrono::hours(24 * 365 * 100));
     return changed_.wait_for(lock, duration, [&] { return stopped_; });
   }
 

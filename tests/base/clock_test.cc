@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "tests/base/fake_clock.h"
@@ -39,6 +40,23 @@ TEST(SystemClockTest, StopEndsAWaitOnAnotherThread) {
   std::thread waiter([&] { EXPECT_FALSE(SystemClock().WaitFor(std::chrono::hours(10), stop)); });
   stop.Stop();
   waiter.join();
+}
+
+// It used to overflow, and be over at once.
+TEST(SystemClockTest, TheLongestWaitThereIsWaits) {
+  StopToken stop;
+  std::atomic<bool> stopping{false};
+  std::thread waiter([&] {
+    EXPECT_FALSE(SystemClock().WaitFor(Duration::max(), stop));
+    EXPECT_TRUE(stopping);
+  });
+  stopping = true;
+  stop.Stop();
+  waiter.join();
+  StopToken other;
+  std::thread stopper([&] { other.Stop(); });
+  EXPECT_TRUE(other.WaitForStop(Duration::max()));
+  stopper.join();
 }
 
 TEST(SystemClockTest, WallTimeIsAfterThisWasWritten) {
