@@ -102,10 +102,11 @@ bool IpAddress::IsLinkLocal() const {
 
 IpAddress IpAddress::Plus(uint64_t n) const {
   IpAddress sum = *this;
-  for (size_t i = size(); i-- > 0 && n > 0;) {
-    n += sum.bytes_[i];
-    sum.bytes_[i] = static_cast<uint8_t>(n);
-    n >>= 8;
+  unsigned carry = 0;
+  for (size_t i = size(); i-- > 0 && (n > 0 || carry > 0); n >>= 8) {
+    carry += sum.bytes_[i] + static_cast<unsigned>(n & 0xff);
+    sum.bytes_[i] = static_cast<uint8_t>(carry);
+    carry >>= 8;
   }
   return sum;
 }
