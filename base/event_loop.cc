@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace podroute {
 
@@ -24,11 +25,13 @@ timespec ToTimespec(Duration duration) {
   return {.tv_sec = seconds.count(), .tv_nsec = (duration - seconds).count()};
 }
 
-// The counter's value is of no interest, only that it is read. EAGAIN: somebody read it already.
-void Drain(int fd) {
+// Reads a counter, whose value is of no interest. False: it was zero (EAGAIN).
+bool Drain(int fd) {
   uint64_t count;
-  while (read(fd, &count, sizeof count) < 0 && errno == EINTR) {
+  ssize_t n;
+  while ((n = read(fd, &count, sizeof count)) < 0 && errno == EINTR) {
   }
+  return n == sizeof count;
 }
 
 void Bump(int fd) {
@@ -40,7 +43,15 @@ void Bump(int fd) {
 
 }  // namespace
 
-EventLoop::~EventLoop() = default;
+// A callback may own a Wakeup or Timer, whose end calls Remove: let it find lists that are whole.
+void EventLoop::Free(std::vector<std::unique_ptr<Watch>>& watches) {
+  while (!watches.empty()) std::exchange(watches, {}).clear();
+}
+
+EventLoop::~EventLoop() {
+  Free(watches_);
+  Free(removed_);
+}
 
 Result<std::unique_ptr<EventLoop>> EventLoop::Create() {
   std::unique_ptr<EventLoop> loop(new EventLoop());
@@ -85,7 +96,7 @@ Status EventLoop::Run() {
       Watch* watch = static_cast<Watch*>(events[i].data.ptr);
       if (!watch->removed) watch->callback();
     }
-    removed_.clear();
+    Free(removed_);
     if (round_end_ && !stopping_.load()) round_end_();
   }
   return Status::Ok();
@@ -116,7 +127,8 @@ Result<std::unique_ptr<Timer>> Timer::Create(EventLoop& loop, EventLoop::Callbac
   std::unique_ptr<Timer> timer(new Timer(loop, std::move(fd)));
   PODROUTE_RETURN_IF_ERROR(
       loop.Add(timer->fd_.get(), [timer = timer.get(), callback = std::move(callback)] {
-        Drain(timer->fd_.get());
+        // Disarmed, or armed anew, by a callback of this same round: then nothing has expired.
+        if (!Drain(timer->fd_.get())) return;
         timer->armed_ = false;
         callback();
       }));
@@ -157,7 +169,8 @@ Result<std::unique_ptr<SignalWatch>> SignalWatch::Create(EventLoop& loop,
   if (!fd) return Status::FromErrno(errno, "signalfd");
   PODROUTE_RETURN_IF_ERROR(loop.Add(fd.get(), [fd = fd.get(), callback = std::move(callback)] {
     signalfd_siginfo info;
-    while (read(fd, &info, sizeof info) == sizeof info) callback(static_cast<int>(info.ssi_signo));
+    // One at a time: the callback may end this watch, and with it `fd`.
+    if (read(fd, &info, sizeof info) == sizeof info) callback(static_cast<int>(info.ssi_signo));
   }));
   return std::unique_ptr<SignalWatch>(new SignalWatch(loop, std::move(fd)));
 }

@@ -41,6 +41,7 @@ class EventLoop {
  private:
   struct Watch;
   EventLoop() = default;
+  static void Free(std::vector<std::unique_ptr<Watch>>& watches);
 
   UniqueFd epoll_;
   UniqueFd stop_;  // eventfd
