@@ -41,12 +41,13 @@ std::vector<std::string> MergedEnvironment(
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     merged.emplace_back(*entry);
   }
-  for (const auto& [name, value] : added) set(name, name + "=" + value);
+  for (const auto& [name, value] : added) set(name, std::string(name).append("=").append(value));
   return merged;
 }
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
   for (std::string& s : strings) pointers.push_back(s.data());
   pointers.push_back(nullptr);
   return pointers;

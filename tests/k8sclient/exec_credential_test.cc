@@ -93,6 +93,7 @@ TEST_F(ExecCredentialTest, ManyCallersShareOneRun) {
   UseScript(Plugin(R"({"token":"t1"})"));
   ExecCredentialSource& source = Source();
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] { EXPECT_EQ(source.Get()->bearer_token, "t1"); });
   }
