@@ -273,8 +273,11 @@ Result<LinkDetails> LinkOps::ConfigurePod(const PodSetup& setup) {
                     (gateway ? " via " + gateway->ToString() : " on " + setup.interface));
   }
   PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures, netlink_.Execute(batch));
-  if (!failures.empty()) {
-    return failures.front().ToStatus("in the pod: " + steps[failures.front().index]);
+  for (const NetlinkFailure& failure : failures) {
+    bool is_route = failure.index >= steps.size() - setup.routes.size();
+    // Of equal routes the first wins, as with the reference plugin; the subnet's own is one too.
+    if (is_route && failure.error == EEXIST) continue;
+    return failure.ToStatus("in the pod: " + steps[failure.index]);
   }
   return *link;
 }

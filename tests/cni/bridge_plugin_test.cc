@@ -1,0 +1,398 @@
+#include "cni/bridge_plugin.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cni/cni_result.h"
+#include "cni/link_ops.h"
+#include "tests/base/temp_dir.h"
+#include "tests/cni/cni_test_util.h"
+
+namespace podroute {
+namespace {
+
+bool Has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+class BridgePluginTest : public ::testing::Test {
+ protected:
+  void SetUp() override { PODROUTE_ENTER_NETNS_OR_SKIP(); }
+
+  std::string Conf(const std::string& ranges, const std::string& more = "") {
+    return R"({"cniVersion":"1.1.0","name":"pods","type":"podroute-cni","isDefaultGateway":true,)" +
+           more + R"("ipam":{"type":"host-local","dataDir":")" + dir_.path() + R"(","ranges":)" +
+           ranges + "}}";
+  }
+  std::string DualStack(const std::string& more = "") {
+    return Conf(R"([[{"subnet":"10.1.0.0/24"}],[{"subnet":"fd00:1::/64"}]])", more);
+  }
+  std::string V4(const std::string& more = "") {
+    return Conf(R"([[{"subnet":"10.1.0.0/24"}]])", more);
+  }
+
+  CniAnswer Call(const std::string& command, const std::string& container, const std::string& netns,
+                 const std::string& conf, const std::string& path = "") {
+    BridgePlugin plugin;
+    return RunCniPlugin(plugin, RuntimeEnvironment(command, container, netns, "eth0", path), conf);
+  }
+  std::string MustAdd(const std::string& container, const TestPod& pod, const std::string& conf) {
+    CniAnswer answer = Call("ADD", container, pod.path(), conf);
+    EXPECT_EQ(answer.exit_code, 0) << answer.output;
+    return answer.output;
+  }
+  void MustDel(const std::string& container, const std::string& netns, const std::string& conf) {
+    CniAnswer answer = Call("DEL", container, netns, conf);
+    EXPECT_EQ(answer.exit_code, 0) << answer.output;
+    EXPECT_EQ(answer.output, "");
+  }
+  // `conf` with a prevResult.
+  static std::string After(std::string conf, const std::string& result) {
+    conf.pop_back();
+    return conf + ",\"prevResult\":" + result + "}";
+  }
+
+  // Nothing of any pod is left: no port, no reservation, no link of the store's.
+  void ExpectNothingLeft() {
+    EXPECT_EQ(Shell("ip -br link show type veth"), "");
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.path())) {
+      std::string name = entry.path().filename();
+      bool expected = entry.is_directory() || name == "lock" || name.starts_with("last_reserved");
+      EXPECT_TRUE(expected) << entry.path();
+    }
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(BridgePluginTest, TwoPodsReachEachOtherAndTheHostOnBothFamilies) {
+  TestPod a;
+  TestPod b;
+  MustAdd("a", a, DualStack(R"("hairpinMode":true,)"));
+  MustAdd("b", b, DualStack(R"("hairpinMode":true,)"));
+  for (const char* address : {"10.1.0.3", "fd00:1::3", "10.1.0.1", "fd00:1::1"}) {
+    EXPECT_EQ(a.Try(std::string("ping -c1 -W5 ") + address), 0) << address;
+  }
+  EXPECT_EQ(TryShell("ping -c1 -W5 10.1.0.2"), 0);
+  EXPECT_EQ(TryShell("ping -c1 -W5 fd00:1::2"), 0);
+  MustDel("a", a.path(), DualStack());
+  MustDel("b", b.path(), DualStack());
+  ExpectNothingLeft();
+}
+
+TEST_F(BridgePluginTest, ThePodHasWhatTheResultSays) {
+  TestPod pod;
+  std::string result = MustAdd("a", pod, DualStack(R"("mtu":1400,)"));
+  std::string link = pod.Run("ip -d link show eth0");
+  EXPECT_TRUE(Has(link, "mtu 1400")) << link;
+  EXPECT_TRUE(Has(link, "link/ether 0a:58:0a:01:00:02")) << link;
+  EXPECT_TRUE(Has(result, "0a:58:0a:01:00:02")) << result;
+  std::string addresses = pod.Run("ip addr show eth0");
+  EXPECT_TRUE(Has(addresses, "inet 10.1.0.2/24")) << addresses;
+  EXPECT_TRUE(Has(addresses, "inet6 fd00:1::2/64 scope global nodad")) << addresses;
+  EXPECT_TRUE(Has(pod.Run("ip route"), "default via 10.1.0.1 dev eth0"));
+  EXPECT_TRUE(Has(pod.Run("ip -6 route"), "default via fd00:1::1 dev eth0"));
+  EXPECT_TRUE(Has(pod.Run("ip link show lo"), "LOOPBACK,UP"));
+  EXPECT_EQ(Shell("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding"),
+            "1\n1\n");
+  EXPECT_EQ(Shell("cat /proc/sys/net/ipv6/conf/cni0/accept_ra"), "0\n");
+}
+
+TEST_F(BridgePluginTest, TheHostEndSaysWhoseItIs) {
+  TestPod pod;
+  MustAdd("a", pod, V4(R"("hairpinMode":true,)"));
+  std::string name = HostVethName({"a", "eth0"});
+  std::string link = Shell("ip -d link show " + name);
+  EXPECT_TRUE(Has(link, "master cni0")) << link;
+  EXPECT_TRUE(Has(link, "hairpin on")) << link;
+  EXPECT_TRUE(Has(link, "addrgenmode none")) << link;
+  EXPECT_TRUE(Has(link, "alias podroute pods a eth0")) << link;
+  EXPECT_EQ(Shell("ip -6 addr show dev " + name), "");
+}
+
+TEST_F(BridgePluginTest, DelWorksWithoutNamespaceAndWithoutState) {
+  {
+    TestPod pod;
+    MustAdd("a", pod, V4());
+    std::filesystem::remove_all(dir_.path() + "/pods");
+    std::filesystem::remove_all(dir_.path() + "/.podroute");
+    MustDel("a", "", V4());
+    EXPECT_EQ(pod.Try("ip link show eth0"), 1);
+  }
+  MustDel("a", "", V4());
+  MustDel("a", "/does/not/exist", V4());
+  ExpectNothingLeft();
+}
+
+TEST_F(BridgePluginTest, DelOfWhatAddRefusedSucceeds) {
+  TestPod pod;
+  std::string conf =
+      V4(R"("runtimeConfig":{"portMappings":[{"hostPort":80,"containerPort":80}]},)");
+  CniAnswer answer = Call("ADD", "a", pod.path(), conf);
+  EXPECT_EQ(answer.exit_code, 1);
+  EXPECT_TRUE(Has(answer.output, R"("code":2)")) << answer.output;
+  MustDel("a", pod.path(), conf);
+  ExpectNothingLeft();
+}
+
+TEST_F(BridgePluginTest, ASecondAddOfTheSameAttachmentFailsAndHarmsNothing) {
+  TestPod pod;
+  MustAdd("a", pod, V4());
+  CniAnswer again = Call("ADD", "a", pod.path(), V4());
+  EXPECT_EQ(again.exit_code, 1);
+  // Even when the store has forgotten it.
+  std::filesystem::remove_all(dir_.path() + "/pods");
+  again = Call("ADD", "a", pod.path(), V4());
+  EXPECT_EQ(again.exit_code, 1) << again.output;
+  EXPECT_EQ(pod.Try("ping -c1 -W5 10.1.0.1"), 0);
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/pods/10.1.0.2"));
+}
+
+TEST_F(BridgePluginTest, WhatFailsHalfWayIsUndone) {
+  // The pod has an eth0 already: the pair cannot be made.
+  TestPod taken;
+  taken.Run("ip link add eth0 type bridge");
+  CniAnswer answer = Call("ADD", "a", taken.path(), V4());
+  EXPECT_EQ(answer.exit_code, 1);
+  EXPECT_TRUE(Has(answer.output, R"("code":100)")) << answer.output;
+  ExpectNothingLeft();
+
+  // A route that the kernel refuses: the last step of all.
+  TestPod pod;
+  std::string conf = R"({"cniVersion":"1.1.0","name":"pods","isDefaultGateway":true,
+      "ipam":{"type":"host-local","dataDir":")" +
+                     dir_.path() + R"(","ranges":[[{"subnet":"10.1.0.0/24"}]],
+      "routes":[{"dst":"10.9.0.0/16","gw":"224.0.0.1"}]}})";
+  std::filesystem::remove_all(dir_.path() + "/pods");
+  answer = Call("ADD", "b", pod.path(), conf);
+  EXPECT_EQ(answer.exit_code, 1) << answer.output;
+  EXPECT_TRUE(Has(answer.output, "10.9.0.0/16 via 224.0.0.1")) << answer.output;
+  ExpectNothingLeft();
+  EXPECT_EQ(pod.Try("ip link show eth0"), 1);
+
+  // A bridge that is none.
+  Shell("ip link add br9 type veth peer name br9p");
+  answer = Call("ADD", "c", pod.path(), V4(R"("bridge":"br9",)"));
+  EXPECT_TRUE(Has(answer.output, "br9 is veth, not a bridge")) << answer.output;
+  Shell("ip link del br9");
+  ExpectNothingLeft();
+}
+
+TEST_F(BridgePluginTest, AWrongNamespaceHasTheRightCode) {
+  CniAnswer answer = Call("ADD", "a", "/does/not/exist", V4());
+  EXPECT_TRUE(Has(answer.output, R"("code":3)")) << answer.output;
+  answer = Call("ADD", "a", "/etc/passwd", V4());
+  EXPECT_TRUE(Has(answer.output, R"("code":3)")) << answer.output;
+  answer = Call("ADD", "a", "/proc/thread-self/ns/net", V4());
+  EXPECT_TRUE(Has(answer.output, R"("code":4)")) << answer.output;
+  EXPECT_TRUE(Has(answer.output, "CNI_NETNS")) << answer.output;
+  ExpectNothingLeft();
+}
+
+TEST_F(BridgePluginTest, RequestedAddressAndHardwareAddressAreUsed) {
+  TestPod pod;
+  MustAdd("a", pod, V4(R"("runtimeConfig":{"ips":["10.1.0.77"],"mac":"02:00:00:00:00:77"},)"));
+  EXPECT_TRUE(Has(pod.Run("ip addr show eth0"), "inet 10.1.0.77/24"));
+  EXPECT_TRUE(Has(pod.Run("ip link show eth0"), "02:00:00:00:00:77"));
+  EXPECT_EQ(pod.Try("ping -c1 -W5 10.1.0.1"), 0);
+}
+
+TEST_F(BridgePluginTest, ABridgeOfAnOlderRangeIsReaddressedWhileItsPodsGoOn) {
+  TestPod older;
+  TestPod newer;
+  std::string old_conf = V4();
+  std::string new_conf = Conf(R"([[{"subnet":"10.2.0.0/24"}]])");
+  MustAdd("old", older, old_conf);
+  std::string before = Shell("ip -br link show cni0 | awk '{print $3}'");
+  MustAdd("new", newer, new_conf);
+  EXPECT_EQ(older.Try("ping -c1 -W5 10.1.0.1"), 0);
+  EXPECT_EQ(older.Try("ping -c1 -W5 10.2.0.2"), 0);
+  MustDel("old", older.path(), new_conf);
+  // Nobody uses the old gateway any more: the next ADD takes it away.
+  TestPod third;
+  MustAdd("third", third, new_conf);
+  std::string addresses = Shell("ip addr show dev cni0");
+  EXPECT_FALSE(Has(addresses, "10.1.0.1")) << addresses;
+  EXPECT_TRUE(Has(addresses, "10.2.0.1/24")) << addresses;
+  EXPECT_EQ(Shell("ip -br link show cni0 | awk '{print $3}'"), before);
+  EXPECT_EQ(newer.Try("ping -c1 -W5 10.2.0.3"), 0);
+}
+
+TEST_F(BridgePluginTest, SomebodyElsesAddressOnTheBridgeStaysUnlessForced) {
+  Shell(
+      "ip link add cni0 type bridge && ip addr add 192.168.7.1/24 dev cni0 && ip link set cni0 up");
+  TestPod a;
+  MustAdd("a", a, V4());
+  EXPECT_TRUE(Has(Shell("ip addr show dev cni0"), "192.168.7.1/24"));
+  TestPod b;
+  MustAdd("b", b, V4(R"("forceAddress":true,)"));
+  std::string addresses = Shell("ip addr show dev cni0");
+  EXPECT_FALSE(Has(addresses, "192.168.7.1/24")) << addresses;
+  EXPECT_TRUE(Has(addresses, "10.1.0.1/24")) << addresses;
+}
+
+TEST_F(BridgePluginTest, CheckSeesEachThingThatWasChanged) {
+  TestPod pod;
+  std::string conf = DualStack(R"("hairpinMode":true,)");
+  std::string result = MustAdd("a", pod, conf);
+  std::string host_end = HostVethName({"a", "eth0"});
+  auto check = [&] { return Call("CHECK", "a", pod.path(), After(conf, result)).output; };
+  EXPECT_EQ(check(), "");
+  EXPECT_TRUE(Has(Call("CHECK", "a", pod.path(), conf).output, "prevResult is missing"));
+
+  struct Case {
+    std::string spoil;
+    bool in_pod;
+    std::string mend;
+    const char* said;
+  };
+  const Case kCases[] = {
+      {"ip addr del 10.1.0.2/24 dev eth0", true,
+       "ip addr add 10.1.0.2/24 dev eth0 && ip route add default via 10.1.0.1",
+       "eth0 does not have 10.1.0.2/24"},
+      {"ip route del default", true, "ip route add default via 10.1.0.1",
+       "no route 0.0.0.0/0 via 10.1.0.1"},
+      {"ip -6 route del default", true, "ip -6 route add default via fd00:1::1", "no route ::/0"},
+      {"ip link set " + host_end + " nomaster", false,
+       "ip link set " + host_end + " master cni0 && bridge link set dev " + host_end +
+           " hairpin on",
+       "is not in the bridge"},
+      {"bridge link set dev " + host_end + " hairpin off", false,
+       "bridge link set dev " + host_end + " hairpin on", "hairpin"},
+      {"ip addr del 10.1.0.1/24 dev cni0", false, "ip addr add 10.1.0.1/24 dev cni0",
+       "cni0 does not have 10.1.0.1/24"},
+      {"echo 0 > /proc/sys/net/ipv4/ip_forward", false, "echo 1 > /proc/sys/net/ipv4/ip_forward",
+       "ip_forward is 0"},
+      {"mv " + dir_.path() + "/pods/10.1.0.2 " + dir_.path() + "/kept", false,
+       "mv " + dir_.path() + "/kept " + dir_.path() + "/pods/10.1.0.2", "10.1.0.2 is not reserved"},
+      {"ip link set " + host_end + " down", false, "ip link set " + host_end + " up", "is down"},
+  };
+  for (const Case& c : kCases) {
+    c.in_pod ? pod.Run(c.spoil) : Shell(c.spoil);
+    std::string said = check();
+    EXPECT_TRUE(Has(said, R"("code":103)")) << c.spoil << " -> " << said;
+    EXPECT_TRUE(Has(said, c.said)) << c.spoil << " -> " << said;
+    c.in_pod ? pod.Run(c.mend) : Shell(c.mend);
+    EXPECT_EQ(check(), "") << "after " << c.mend;
+  }
+}
+
+TEST_F(BridgePluginTest, GcRemovesWhatIsNotListedAndNothingElse) {
+  TestPod a;
+  TestPod b;
+  TestPod other;
+  MustAdd("a", a, V4());
+  MustAdd("b", b, V4());
+  std::string second = R"({"cniVersion":"1.1.0","name":"other","isGateway":true,"ipam":{
+      "type":"host-local","dataDir":")" +
+                       dir_.path() + R"(","ranges":[[{"subnet":"10.7.0.0/24"}]]}})";
+  MustAdd("o", other, second);
+  dir_.Write("pods/10.1.0.99", "gone\r\neth0");
+  std::string conf = V4(R"("cni.dev/valid-attachments":[{"containerID":"a","ifname":"eth0"}],)");
+  CniAnswer answer = Call("GC", "", "", conf);
+  EXPECT_EQ(answer.exit_code, 0) << answer.output;
+  EXPECT_EQ(a.Try("ping -c1 -W5 10.1.0.1"), 0);
+  EXPECT_EQ(other.Try("ping -c1 -W5 10.7.0.1"), 0);
+  EXPECT_EQ(b.Try("ip link show eth0"), 1);
+  EXPECT_TRUE(std::filesystem::exists(dir_.path() + "/pods/10.1.0.2"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/pods/10.1.0.3"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/pods/10.1.0.99"));
+  EXPECT_TRUE(std::filesystem::exists(dir_.path() + "/other/10.7.0.2"));
+  EXPECT_TRUE(Has(Call("GC", "", "", V4()).output, "cni.dev/valid-attachments is missing"));
+}
+
+TEST_F(BridgePluginTest, StatusSaysWhenAddWouldFail) {
+  EXPECT_EQ(Call("STATUS", "", "", V4()).output, "");
+  std::string tiny = Conf(R"([[{"subnet":"10.1.0.0/30"}]])");
+  TestPod pod;
+  MustAdd("a", pod, tiny);
+  EXPECT_TRUE(Has(Call("STATUS", "", "", tiny).output, R"("code":50)"));
+  Shell("ip link set cni0 down");
+  EXPECT_TRUE(Has(Call("STATUS", "", "", tiny).output, R"("code":51)"));
+  Shell("ip link add br9 type veth peer name br9p");
+  std::string said = Call("STATUS", "", "", V4(R"("bridge":"br9",)")).output;
+  EXPECT_TRUE(Has(said, R"("code":50)")) << said;
+  EXPECT_TRUE(Has(said, "br9 is not a bridge")) << said;
+}
+
+TEST_F(BridgePluginTest, ARouteThatIsThereAlreadyIsLeft) {
+  TestPod pod;
+  std::string conf = R"({"cniVersion":"1.1.0","name":"pods","isDefaultGateway":true,
+      "ipam":{"type":"host-local","dataDir":")" +
+                     dir_.path() + R"(","ranges":[[{"subnet":"10.1.0.0/24"}]],
+      "routes":[{"dst":"10.9.0.0/16"},{"dst":"10.9.0.0/16"},{"dst":"0.0.0.0/0"}]}})";
+  MustAdd("a", pod, conf);
+  EXPECT_TRUE(Has(pod.Run("ip route"), "10.9.0.0/16 via 10.1.0.1 dev eth0"));
+  EXPECT_TRUE(Has(pod.Run("ip route"), "default via 10.1.0.1 dev eth0"));
+}
+
+TEST_F(BridgePluginTest, CommandsThatAVersionDoesNotHaveAreRefused) {
+  std::string old = R"({"cniVersion":"0.3.1","name":"pods"})";
+  for (const char* command : {"CHECK", "GC", "STATUS"}) {
+    CniAnswer answer = Call(command, "a", "/x", old);
+    EXPECT_EQ(answer.exit_code, 1);
+    EXPECT_TRUE(Has(answer.output, R"({"cniVersion":"0.3.1","code":1,)")) << answer.output;
+  }
+}
+
+TEST_F(BridgePluginTest, WithoutIpamThePodIsPluggedInAndNoMore) {
+  TestPod pod;
+  std::string conf = R"({"cniVersion":"1.0.0","name":"l2"})";
+  std::string result = MustAdd("a", pod, conf);
+  EXPECT_FALSE(Has(result, "\"ips\"")) << result;
+  EXPECT_TRUE(Has(pod.Run("ip link show eth0"), ",UP"));
+  MustDel("a", pod.path(), conf);
+
+  conf = R"({"cniVersion":"1.0.0","name":"l2","disableContainerInterface":true})";
+  MustAdd("a", pod, conf);
+  EXPECT_FALSE(Has(pod.Run("ip link show eth0"), ",UP"));
+}
+
+TEST_F(BridgePluginTest, OtherIpamPluginsAreDelegatedTo) {
+  TestPod pod;
+  std::string log = dir_.File("log");
+  dir_.WriteScript("bin/my-ipam",
+                   "echo \"$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME $(cat | wc -c)\" >> " + log +
+                       "\n[ $CNI_COMMAND = ADD ] && echo '{\"cniVersion\":\"0.4.0\",\"ips\":[{"
+                       "\"version\":\"4\",\"address\":\"10.5.0.9/24\"}],\"dns\":{}}'; true");
+  std::string conf =
+      R"({"cniVersion":"0.4.0","name":"pods","isDefaultGateway":true,"ipam":{"type":"my-ipam"}})";
+  std::string path = "/nowhere:" + dir_.path() + "/bin";
+  CniAnswer answer = Call("ADD", "a", pod.path(), conf, path);
+  EXPECT_EQ(answer.exit_code, 0) << answer.output;
+  EXPECT_TRUE(Has(answer.output, R"("address":"10.5.0.9/24","gateway":"10.5.0.1")"))
+      << answer.output;
+  EXPECT_EQ(pod.Try("ping -c1 -W5 10.5.0.1"), 0);
+  answer = Call("DEL", "a", pod.path(), conf, path);
+  EXPECT_EQ(answer.exit_code, 0) << answer.output;
+  std::string size = std::to_string(conf.size());
+  // The plugin's own environment has no CNI variables in this test but the command.
+  EXPECT_EQ(Shell("cut -d' ' -f1,4- " + log), "ADD " + size + "\nDEL " + size + "\n");
+}
+
+TEST_F(BridgePluginTest, ADelegatedPluginsTroubleIsPassedOn) {
+  TestPod pod;
+  auto add = [&](const std::string& type) {
+    return Call("ADD", "a", pod.path(),
+                R"({"cniVersion":"1.0.0","name":"pods","ipam":{"type":")" + type + "\"}}",
+                dir_.path() + "/bin")
+        .output;
+  };
+  dir_.WriteScript("bin/busy", "echo '{\"code\":11,\"msg\":\"later\"}'; exit 1");
+  dir_.WriteScript("bin/silent", "exit 3");
+  dir_.WriteScript("bin/garbage", "echo hello");
+  dir_.WriteScript("bin/empty", "echo '{}'");
+  EXPECT_TRUE(Has(add("busy"), R"("code":11,)")) << add("busy");
+  EXPECT_TRUE(Has(add("silent"), R"("code":104,)")) << add("silent");
+  EXPECT_TRUE(Has(add("garbage"), "not JSON")) << add("garbage");
+  EXPECT_TRUE(Has(add("empty"), "gave no address")) << add("empty");
+  EXPECT_TRUE(Has(add("missing"), "missing is not installed")) << add("missing");
+  EXPECT_TRUE(Has(add("../bin/busy"), R"("code":7,)")) << add("../bin/busy");
+  EXPECT_EQ(Shell("ip -br link show type veth"), "");
+}
+
+}  // namespace
+}  // namespace podroute
