@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kMaxBodyBytes = 64u << 10;
 constexpr size_t kMaxMessageBytes = 512;
-constexpr int64_t kMaxRetryAfterSeconds = 24 * 3600;  // Keeps it far from overflowing a Duration.
+constexpr int64_t kMaxRetryAfterSeconds = 86400;  // Keeps it far from overflowing a Duration.
 
 std::string StringMember(const rapidjson::Value& object, const char* name) {
   auto member = object.FindMember(name);
@@ -63,13 +63,14 @@ ApiStatus ParseApiStatus(std::string_view json) {
   rapidjson::Document document;
   // Iterative: a page of a million brackets must not use the stack up.
   document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
-  if (document.HasParseError() || !document.IsObject()) return api;
-  if (StringMember(document, "kind") != "Status") return api;
-  api.code = static_cast<int>(std::clamp<int64_t>(IntMember(document, "code"), 0, 999));
-  api.reason = StringMember(document, "reason");
-  api.message = StringMember(document, "message");
-  auto details = document.FindMember("details");
-  if (details != document.MemberEnd() && details->value.IsObject()) {
+  const rapidjson::Value& root = document;
+  if (document.HasParseError() || !root.IsObject()) return api;
+  if (StringMember(root, "kind") != "Status") return api;
+  api.code = static_cast<int>(std::clamp<int64_t>(IntMember(root, "code"), 0, 999));
+  api.reason = StringMember(root, "reason");
+  api.message = StringMember(root, "message");
+  auto details = root.FindMember("details");
+  if (details != root.MemberEnd() && details->value.IsObject()) {
     ParseDetails(details->value, &api);
   }
   return api;

@@ -61,7 +61,7 @@ Result<NodeListPage> DecodeNodeList(BodyStream& body, const Clock& clock) {
   JsonStream stream(body, clock, kMaxObjectBytes);
   stream.Peek();
   page.arrived = stream.arrived();
-  NodeSax sax(JsonPlace::kList);
+  NodeSax sax(JsonPlace::kList, stream);
   sax.on_item = [&](JsonObject& item) {
     std::string why = WhyNoNode(item, sax.items);
     if (!why.empty()) return sax.Fail(why);
@@ -84,7 +84,7 @@ Result<std::vector<Node>> DecodeNodesText(std::string_view json) {
   {
     TextBody body(json);
     JsonStream stream(body, SystemClock(), kMaxObjectBytes);
-    NodeSax sax(JsonPlace::kObject);
+    NodeSax sax(JsonPlace::kObject, stream);
     Status status = ParseJsonValue(stream, sax);
     if (status.ok()) status = ExpectEnd(stream);
     if (status.ok() && sax.object.kind == "Node") {

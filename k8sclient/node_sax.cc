@@ -99,7 +99,6 @@ std::string Digest(std::string_view text) {
 }  // namespace
 
 JsonPlace NodeSax::Here() const {
-  if (skipped_ > 0) return P::kSkip;
   if (depth_ == 0) return root_;
   P element = ElementOf(levels_[depth_ - 1]);
   return element != P::kSkip ? element : next_;
@@ -107,9 +106,8 @@ JsonPlace NodeSax::Here() const {
 
 bool NodeSax::Skip() {
   if (depth_ == 0) return Fail("not a JSON object");
-  if (++skipped_ > kMaxJsonDepth) {
-    return Fail("nested more than " + std::to_string(kMaxJsonDepth) + " deep");
-  }
+  skipped_ = true;
+  stream_.SkipToClose();
   return true;
 }
 
@@ -141,10 +139,7 @@ bool NodeSax::StartArray() {
 }
 
 bool NodeSax::EndObject(unsigned /*members*/) {
-  if (skipped_ > 0) {
-    --skipped_;
-    return true;
-  }
+  if (std::exchange(skipped_, false)) return true;
   P ended = levels_[--depth_];
   if (ended == P::kAddress) EndAddress();
   if (ended == P::kCondition) EndCondition();
@@ -159,16 +154,11 @@ bool NodeSax::EndObject(unsigned /*members*/) {
 }
 
 bool NodeSax::EndArray(unsigned /*elements*/) {
-  if (skipped_ > 0) {
-    --skipped_;
-  } else {
-    --depth_;
-  }
+  if (!std::exchange(skipped_, false)) --depth_;
   return true;
 }
 
 bool NodeSax::Key(const char* text, unsigned length, bool /*copy*/) {
-  if (skipped_ > 0) return true;
   next_ = FieldOf(levels_[depth_ - 1], {text, length});
   // Items are handed on as they come, so they cannot be forgotten.
   if (next_ == P::kItems && list_has_items) return Fail("items comes twice");
@@ -199,7 +189,6 @@ bool NodeSax::Number(int64_t value) {
 }
 
 bool NodeSax::String(const char* text, unsigned length, bool /*copy*/) {
-  if (skipped_ > 0) return true;
   P here = Here();
   if (here >= P::kList && here <= P::kEventType) return SetListText(here, {text, length});
   if (here == P::kObject) return Scalar();

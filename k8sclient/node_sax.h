@@ -19,7 +19,6 @@ namespace podroute {
 // Bounds on what one answer can cost, whoever sends it. etcd refuses objects over 1.5 MiB, which is
 // less than 8 MiB of JSON as servers write it.
 inline constexpr size_t kMaxObjectBytes = 8u << 20;  // Of one Node's, or one event's, JSON.
-inline constexpr size_t kMaxJsonDepth = 1000;
 inline constexpr size_t kMaxTokenBytes = 16u
                                          << 10;  // Of a list's resourceVersion and continue token.
 
@@ -80,8 +79,9 @@ struct JsonObject {
 // A handler for rapidjson::Reader. Holds one object at a time.
 class NodeSax {
  public:
-  // `root` is what the text as a whole is: kList, kEvent or kObject.
-  explicit NodeSax(JsonPlace root) : root_(root) {}
+  // `root` is what the text as a whole is: kList, kEvent or kObject. `stream` is what the reader
+  // reads; it is moved over the objects and arrays that mean nothing to us.
+  NodeSax(JsonPlace root, JsonStream& stream) : root_(root), stream_(stream) {}
 
   // Called with each item of a list as it is complete, and may take it. False, after Fail, ends the
   // parse.
@@ -132,9 +132,10 @@ class NodeSax {
   void EndNode();
 
   const JsonPlace root_;
+  JsonStream& stream_;
   std::array<JsonPlace, 12> levels_;  // The objects and arrays we are in; our fields lie 9 deep.
   size_t depth_ = 0;
-  size_t skipped_ = 0;  // How deep we are below the last of levels_, in what is skipped.
+  bool skipped_ = false;  // What ends next is an object or array that means nothing to us.
   JsonPlace next_ = JsonPlace::kSkip;            // The value of the key just read.
   std::string pod_cidr_, type_, text_, reason_;  // Of the address or condition under way.
   std::string failure_;

@@ -49,11 +49,11 @@ bool LeavesVersionAlone(const ApiError& error) {
 }  // namespace
 
 Reflector::Reflector(HttpTransport& transport, NodeStore& store, Clock& clock,
-                     ReflectorOptions options)
+                     const ReflectorOptions& options)
     : transport_(transport),
       store_(store),
       clock_(clock),
-      options_(std::move(options)),
+      options_(options),
       backoff_(options_.backoff, clock, options_.seed),
       random_(options_.seed) {}
 

@@ -76,7 +76,7 @@ class Reflector {
  public:
   // All must outlive this. The clock is asked for every wait and time.
   Reflector(HttpTransport& transport, NodeStore& store, Clock& clock,
-            ReflectorOptions options = {});
+            const ReflectorOptions& options = {});
 
   // Lists and watches until `stop`; blocks. To end it: stop.Stop(), then transport.Shutdown() (ends
   // connecting and reading) or Interrupt() (ends reading). Call once, on a thread of its own; the

@@ -67,7 +67,8 @@ std::optional<int64_t> ParseRfc3339Seconds(std::string_view text) {
                                    std::chrono::day(static_cast<unsigned>(*day)));
   if (!date.ok()) return std::nullopt;
   int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  return days * 86400 + *hour * 3600 + *minute * 60 + *second - *offset;
+  int64_t of_day = *second - *offset + 60 * (*minute + int64_t{60} * *hour);
+  return days * 86400 + of_day;
 }
 
 }  // namespace podroute

@@ -77,7 +77,7 @@ Result<std::optional<WatchEvent>> WatchDecoder::Next() {
   if (stream.ended()) return std::optional<WatchEvent>();
 
   MonotonicTime arrived = stream.arrived();
-  NodeSax sax(JsonPlace::kEvent);
+  NodeSax sax(JsonPlace::kEvent, stream);
   Status status = ParseJsonValue(stream, sax);
   if (!status.ok()) return fail(status);
   Result<WatchEvent> event = EventOf(sax, arrived);

@@ -118,7 +118,7 @@ TEST(ApiErrorTest, OtherBodiesAreQuotedOnOneLine) {
 }
 
 TEST(ApiErrorTest, HostileBodiesAreBounded) {
-  for (std::string body :
+  for (const std::string& body :
        {std::string(1 << 20, '['), std::string(1 << 20, 'x'), std::string("{\"kind\":\"Status\","),
         std::string("null"), std::string(),
         "{\"kind\":\"Status\",\"message\":\"" + std::string(50000, 'm') + "\",\"code\":1e99}",

@@ -218,33 +218,52 @@ TEST(NodeDecoderTest, ReadsDeletionAndNetworkUnavailable) {
   EXPECT_FALSE(Only(R"({"metadata":{"name":"a","deletionTimestamp":null}})").deleting);
 }
 
+// `format` with `value` in the place of every @.
+std::string Fill(std::string format, const std::string& value) {
+  for (size_t at = 0; (at = format.find('@', at)) != std::string::npos; at += value.size()) {
+    format.replace(at, 1, value);
+  }
+  return format;
+}
+
 TEST(NodeDecoderTest, WrongTypesLoseOnlyTheirField) {
-  const std::vector<std::string> values = {"null",
-                                           "true",
-                                           "5",
-                                           "-1.5e300",
-                                           "18446744073709551615",
-                                           "\"text\"",
-                                           "[]",
-                                           "{}",
-                                           R"([[{"name":"no"}]])",
-                                           R"({"name":{"name":"no"}})",
-                                           R"([{"type":5,"address":[]},7,null])"};
-  for (const std::string& v : values) {
-    for (std::string key : {"uid", "resourceVersion", "creationTimestamp", "labels"}) {
-      Node node = Only(R"({"metadata":{")" + key + "\":" + v + R"(,"name":"a"},)" +
-                       R"("spec":{"podCIDRs":["x"]}})");
-      EXPECT_EQ(node.name, "a") << key << v;
-      EXPECT_THAT(node.pod_cidrs, ElementsAre("x")) << key << v;
+  for (const char* value : {"null", "true", "5", "-1.5e300", "18446744073709551615", R"("text")",
+                            "[]", "{}", R"([[{"name":"no"}]])", R"({"name":{"name":"no"}})",
+                            R"([{"type":5,"address":[]},7,null])"}) {
+    SCOPED_TRACE(value);
+    for (const char* format :
+         {R"({"metadata":{"uid":@,"name":"a"},"spec":{"podCIDRs":["y"]}})",
+          R"({"metadata":{"resourceVersion":@,"creationTimestamp":@,"name":"a",)"
+          R"("labels":@,"deletionTimestamp":@},"spec":{"podCIDRs":["y"]}})",
+          R"({"unknown":@,"status":@,"metadata":{"name":"a"},"kind":"Node",)"
+          R"("spec":{"podCIDR":"y","podCIDRs":@}})",
+          R"({"metadata":{"name":"a"},"spec":{"podCIDR":"y"},)"
+          R"("status":{"addresses":@,"conditions":@}})"}) {
+      Node node = Only(Fill(format, value));
+      EXPECT_EQ(node.name, "a") << format;
+      EXPECT_THAT(node.pod_cidrs, ElementsAre("y")) << format;
+      EXPECT_THAT(node.internal_ips, IsEmpty()) << format;
     }
-    for (std::string key : {"spec", "status", "unknown"}) {
-      EXPECT_EQ(Only("{\"" + key + "\":" + v + R"(,"metadata":{"name":"a"}})").name, "a")
-          << key << v;
+    EXPECT_EQ(Only(Fill(R"({"spec":@,"metadata":{"name":"a"}})", value)).name, "a");
+  }
+}
+
+TEST(NodeDecoderTest, WhatIsSkippedMayHoldAnything) {
+  for (const char* skipped :
+       {R"({"a":"}]\"}","b":[{"c":"[{\\"},{}],"\\\"{":"\""})", R"([[],[{}],"]"])",
+        R"({"number":1e999,"surrogate":"\ud800","x":nonsense})"}) {
+    std::string json = ListOf(Fill(R"({"unknown":@,"metadata":{"labels":@,"name":"a"},"other":@},)"
+                                   R"({"metadata":{"name":"b"}})",
+                                   skipped));
+    for (size_t chunk_bytes : {1, 2, 3, 1000}) {
+      FakeResponse response = FakeResponse::Body(json);
+      response.chunk_bytes = chunk_bytes;
+      Result<NodeListPage> page = Decode(std::move(response));
+      ASSERT_TRUE(page.ok()) << page.status().message() << json;
+      ASSERT_THAT(page->nodes, SizeIs(2));
+      EXPECT_EQ(page->nodes[0].name, "a");
+      EXPECT_EQ(page->nodes[1].name, "b");
     }
-    Node node = Only(R"({"metadata":{"name":"a"},"spec":{"podCIDR":"y","podCIDRs":)" + v +
-                     R"(},"status":{"addresses":)" + v + R"(,"conditions":)" + v + "}}");
-    EXPECT_THAT(node.pod_cidrs, ElementsAre("y")) << v;
-    EXPECT_THAT(node.internal_ips, IsEmpty()) << v;
   }
 }
 

@@ -315,7 +315,7 @@ TEST_F(ReflectorTest, OtherRefusalsOfAWatchBackOffAndListAtTheLastVersion) {
 }
 
 TEST_F(ReflectorTest, WhatIsNoEventLeadsToAList) {
-  for (std::string bad :
+  for (const std::string& bad :
        {ErrorEvent(500, "InternalError"), std::string("garbage"), Event("RENAMED", "a", "9"),
         Event("ADDED", "", "9"), Event("ADDED", "a", ""), std::string(R"({"type":"ADDED"})"),
         std::string(R"({"type":"BOOKMARK","object":{}})"),
@@ -383,8 +383,7 @@ TEST_F(ReflectorTest, ListStaysConsistentUntilOneSucceedsAndThenUsesVersionsAgai
 }
 
 TEST_F(ReflectorTest, GoneAgainAndAgainTakesBackoff) {
-  std::vector<FakeResponse> script;
-  for (int i = 0; i < 40; ++i) script.push_back(Http(410, "Expired"));
+  std::vector<FakeResponse> script(40, Http(410, "Expired"));
   EXPECT_THAT(Play(std::move(script)), SizeIs(41));
   EXPECT_THAT(clock_.Waits(), SizeIs(20));  // Two requests in each step.
 }
