@@ -19,6 +19,9 @@ constexpr int kRouteDumpTries = 8;
 // Ids of ours that turn out to be taken: each round takes others.
 constexpr int kNexthopTries = 16;
 
+// What the kernel says, with EINVAL, of a route that names an id which is not there.
+constexpr char kNoSuchNexthop[] = "Nexthop id does not exist";
+
 IpAddress Unspecified(IpFamily family) {
   return IpPrefix::Of(family == IpFamily::kV4
                           ? IpAddress::V4(0)
@@ -77,6 +80,7 @@ struct KernelBackend::Work {
   const RoutePlan& plan;
   KernelSteps steps;
   std::vector<RouteResult> results;
+  bool objects_gone;  // A change failed for an object that we took to be there.
 
   bool Failed(size_t change) const { return !results[change].status.ok(); }
   void Fail(size_t change, Status status) {
@@ -85,7 +89,7 @@ struct KernelBackend::Work {
   void Fail(size_t change, const NetlinkFailure& failure) {
     Fail(change, failure.ToStatus(Describe(plan.changes[change])));
   }
-  // Of the changes that `steps` are about, those that still stand.
+  // Those that have not failed yet.
   void FailAll(const Status& status) {
     for (size_t i = 0; i < results.size(); ++i) {
       Fail(i, status.WithContext(Describe(plan.changes[i])));
@@ -212,7 +216,27 @@ Result<KernelBackend::Failures> KernelBackend::Change(NetlinkBatch& batch) {
 }
 
 std::vector<RouteResult> KernelBackend::Apply(const RoutePlan& plan, const RouteSet&) {
-  Work work{plan, {}, {}};
+  bool objects_gone = false;
+  std::vector<RouteResult> results = ApplyOnce(plan, objects_gone);
+  if (!objects_gone) return results;
+  RoutePlan again;
+  std::vector<size_t> positions;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (results[i].status.ok()) continue;
+    again.changes.push_back(plan.changes[i]);
+    positions.push_back(i);
+    RouteAction action = plan.changes[i].action;
+    ++(action == RouteAction::kAdd       ? again.adds
+       : action == RouteAction::kReplace ? again.replaces
+                                         : again.deletes);
+  }
+  std::vector<RouteResult> second = ApplyOnce(again, objects_gone);
+  for (size_t k = 0; k < second.size(); ++k) results[positions[k]] = std::move(second[k]);
+  return results;
+}
+
+std::vector<RouteResult> KernelBackend::ApplyOnce(const RoutePlan& plan, bool& objects_gone) {
+  Work work{plan, {}, {}, false};
   work.results.reserve(plan.changes.size());
   for (const RouteChange& change : plan.changes) work.results.push_back({change, Status::Ok()});
 
@@ -243,6 +267,7 @@ std::vector<RouteResult> KernelBackend::Apply(const RoutePlan& plan, const Route
     stale_ = true;
     LOG(WARNING) << "removing unused nexthop objects: " << retired.message();
   }
+  objects_gone = work.objects_gone;
   return std::move(work.results);
 }
 
@@ -273,6 +298,7 @@ bool KernelBackend::SetNexthops(Work& work) {
         return false;
       }
       if (failure.error != EEXIST || step.replaces || tries == kNexthopTries) {
+        if (step.replaces && failure.error == ENOENT) work.objects_gone = true;
         failed.emplace(pending[failure.index], std::move(failure));
         continue;
       }
@@ -312,6 +338,7 @@ void KernelBackend::AddRoutes(Work& work) {
     if (failure.error == EEXIST) {
       existing.push_back(changes[failure.index]);
     } else {
+      if (failure.text == kNoSuchNexthop) work.objects_gone = true;
       work.Fail(changes[failure.index], failure);
     }
   }
@@ -381,7 +408,7 @@ void KernelBackend::DeleteRoutes(Work& work) {
   if (!failures.ok()) return work.FailAll(failures.status());
   for (const NetlinkFailure& failure : *failures) {
     // Gone already; with its object, in the second case (EINVAL).
-    if (failure.error == ESRCH || failure.text == "Nexthop id does not exist") continue;
+    if (failure.error == ESRCH || failure.text == kNoSuchNexthop) continue;
     work.Fail(changes[failure.index], failure);
   }
 }

@@ -84,6 +84,9 @@ class KernelBackend : public RouteBackend {
   // unspecified gateway, so that it is never taken for right.
   Result<RouteSet> ReadOwned() override;
 
+  // Objects that went with their link, unnoticed until now, are made again: changes that failed on
+  // them are tried once more, after a ReadOwned.
+  //
   // change.route.nexthop_id of a successful result says which object the route refers to. An empty
   // plan removes orphans, if any.
   std::vector<RouteResult> Apply(const RoutePlan& plan, const RouteSet& desired) override;
@@ -120,6 +123,7 @@ class KernelBackend : public RouteBackend {
 
   // Every change goes through here.
   Result<Failures> Change(NetlinkBatch& batch);
+  std::vector<RouteResult> ApplyOnce(const RoutePlan& plan, bool& objects_gone);
   bool SetNexthops(Work& work);
   void AddRoutes(Work& work);
   void ExplainExisting(Work& work, const std::vector<size_t>& changes);
@@ -130,7 +134,7 @@ class KernelBackend : public RouteBackend {
   const std::unique_ptr<NetlinkTransport> transport_;
   uint32_t port_id_ = 0;
   bool use_objects_;
-  bool stale_ = false;  // A change failed: planner_ may be wrong.
+  bool stale_ = true;  // Not read yet, or a change failed: planner_ may be wrong.
   NexthopPlanner planner_;
   uint64_t change_messages_ = 0;
 };

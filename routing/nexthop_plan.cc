@@ -27,18 +27,20 @@ void NexthopPlanner::Reset(std::span<const KernelNexthop> nexthops, uint8_t prot
     routes_.emplace(route.dst, HeldRoute{route.via, route.nexthop_id});
     Refer(route.nexthop_id);
   }
+  for (const auto& [id, object] : objects_) {
+    if (object.routes == 0) unused_.insert(id);
+  }
 }
 
 void NexthopPlanner::AddObject(const KernelNexthop& nexthop) {
   objects_.emplace(nexthop.id, Object{nexthop, 0});
   if (nexthop.usable) by_via_.emplace(nexthop.via, nexthop.id);
-  unused_.insert(nexthop.id);
 }
 
 void NexthopPlanner::Refer(uint32_t id) {
   auto found = objects_.find(id);
   if (found == objects_.end()) return;  // A plain route, or somebody else's object.
-  if (found->second.routes++ == 0) unused_.erase(id);
+  if (found->second.routes++ == 0 && !unused_.empty()) unused_.erase(id);
 }
 
 void NexthopPlanner::Release(uint32_t id) {
@@ -63,7 +65,6 @@ uint32_t NexthopPlanner::Renumber(uint32_t taken) {
   node.key() = id;
   node.mapped().nexthop.id = id;
   by_via_[node.mapped().nexthop.via] = id;
-  if (node.mapped().routes == 0) unused_.insert(id);
   objects_.insert(std::move(node));
   for (auto& [dst, held] : routes_) {
     if (held.nexthop_id == taken) held.nexthop_id = id;
@@ -153,14 +154,11 @@ uint32_t NexthopPlanner::ObjectFor(const NextHop& via, size_t change, KernelStep
 }
 
 void NexthopPlanner::PlanDelete(const Route& route, size_t change, KernelSteps& steps) {
-  KernelStep step{route.dst, route.via, route.nexthop_id, change, false};
   auto held = Find(route);
-  if (held != routes_.end()) {
-    step.nexthop_id = held->second.nexthop_id;
-    Release(held->second.nexthop_id);
-    routes_.erase(held);
-  }
-  steps.deletes.push_back(step);
+  if (held == routes_.end()) return;  // Gone already.
+  steps.deletes.push_back({route.dst, route.via, held->second.nexthop_id, change, false});
+  Release(held->second.nexthop_id);
+  routes_.erase(held);
 }
 
 KernelSteps NexthopPlanner::Plan(const RoutePlan& plan, bool use_objects) {
@@ -178,21 +176,26 @@ KernelSteps NexthopPlanner::Plan(const RoutePlan& plan, bool use_objects) {
       PlanDelete(change.route, i, steps);
       continue;
     }
-    if (change.action == RouteAction::kReplace) {
-      auto held = Find(change.old);
-      auto move = held != routes_.end() ? moved.find(held->second.nexthop_id) : moved.end();
+    bool replaces = change.action == RouteAction::kReplace;
+    bool plain = !use_objects;
+    if (auto held = replaces ? Find(change.old) : routes_.end(); held != routes_.end()) {
+      auto move = moved.find(held->second.nexthop_id);
       if (move != moved.end()) {
         held->second.via = change.route.via;
         steps.needs[i] = move->second;
         steps.nexthop_ids[i] = move->first;
         continue;
       }
+      // An IPv6 delete by gateway takes a route with an object for the one meant, whatever its
+      // gateway (seen on Linux 6.18): the two kinds must not stand side by side.
+      if (!change.route.dst.is_v4() && held->second.nexthop_id == 0) plain = true;
     }
-    uint32_t id = use_objects ? ObjectFor(change.route.via, i, steps, made) : 0;
+    uint32_t id = plain ? 0 : ObjectFor(change.route.via, i, steps, made);
     steps.nexthop_ids[i] = id;
-    bool replaces = change.action == RouteAction::kReplace;
     steps.adds.push_back({change.route.dst, change.route.via, id, i, replaces});
     if (replaces) PlanDelete(change.old, i, steps);
+    auto known = Find(change.route);
+    if (known != routes_.end() && known->second.nexthop_id == id) continue;  // Gone unnoticed.
     routes_.emplace(change.route.dst, HeldRoute{change.route.via, id});
     Refer(id);
   }

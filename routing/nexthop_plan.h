@@ -98,6 +98,7 @@ class NexthopPlanner {
   void Refer(uint32_t id);
   void Release(uint32_t id);
   uint32_t NewId();
+  // Not unused: a route will refer to it.
   void AddObject(const KernelNexthop& nexthop);
   std::unordered_map<uint32_t, size_t> PlanMoves(const RoutePlan& plan, KernelSteps& steps);
   uint32_t ObjectFor(const NextHop& via, size_t change, KernelSteps& steps,

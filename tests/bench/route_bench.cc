@@ -133,6 +133,7 @@ void BenchUnchanged(size_t nodes, int rounds, int ifindex) {
   ApplyOrDie(*backend, Plan(OrDie(backend->ReadOwned()), desired), desired);
   const uint64_t before = backend->change_messages();
   std::vector<double> times;
+  times.reserve(static_cast<size_t>(rounds));
   for (int round = 0; round < rounds; ++round) {
     times.push_back(Milliseconds([&] {
       RoutePlan plan = Plan(OrDie(backend->ReadOwned()), desired);

@@ -85,14 +85,18 @@ int IfIndex(const std::string& name) {
 }
 
 int AddLan(const std::string& name, const std::string& addresses) {
-  std::string commands = "set -e; ip link add " + name + " type veth peer name " + name +
-                         "p; ip link set " + name + "p up; ip link set " + name + " up; ";
+  // Without link-local addresses, which would turn up later, in their own time.
+  std::ostringstream commands;
+  commands << "set -e; ip link add " << name << " type veth peer name " << name << "p; ";
+  for (const std::string& end : {name + "p", name}) {
+    commands << "ip link set " << end << " addrgenmode none; ip link set " << end << " up; ";
+  }
   std::istringstream list(addresses);
   for (std::string address; list >> address;) {
-    bool v6 = address.find(':') != std::string::npos;
-    commands += "ip addr add " + address + " dev " + name + (v6 ? " nodad" : "") + "; ";
+    const char* nodad = address.find(':') != std::string::npos ? " nodad; " : "; ";
+    commands << "ip addr add " << address << " dev " << name << nodad;
   }
-  Shell(commands);
+  Shell(commands.str());
   return IfIndex(name);
 }
 

@@ -14,64 +14,12 @@
 namespace podroute {
 namespace {
 
-struct Family {
-  const char* name;
-  const char* ip;  // ip(8)'s option.
-  std::string Prefix(int i) const {
-    return ip[1] == '4' ? "10.244." + std::to_string(i) + ".0/24"
-                        : "fd01:0:0:" + std::to_string(i) + "::/64";
-  }
-  std::string Gateway(int i) const {
-    return (ip[1] == '4' ? "192.168.0." : "fd00::") + std::to_string(i);
-  }
-};
-const Family kV4 = {"IPv4", "-4"};
-const Family kV6 = {"IPv6", "-6"};
-
-struct Case {
-  Family family;
-  NexthopMode mode;
-};
-
-class KernelBackendTest : public ::testing::TestWithParam<Case> {
- protected:
-  void SetUp() override {
-    PODROUTE_ENTER_NETNS_OR_SKIP();
-    lan_ = AddLan("lan", "192.168.0.1/16 fd00::1/64");
-    backend_ = NewBackend();
-  }
-
-  static std::unique_ptr<KernelBackend> NewBackend(NexthopMode mode) {
-    Result<std::unique_ptr<KernelBackend>> backend =
-        KernelBackend::Create({.mark = {}, .nexthops = mode});
-    EXPECT_TRUE(backend.ok()) << backend.status().message();
-    return std::move(*backend);
-  }
-  static std::unique_ptr<KernelBackend> NewBackend() { return NewBackend(GetParam().mode); }
-  static bool objects() { return GetParam().mode == NexthopMode::kAuto; }
-  static const Family& family() { return GetParam().family; }
-  static std::string Ip(const std::string& rest) {
-    return Shell(std::string("ip ") + family().ip + " " + rest);
-  }
-  Route To(int prefix, int gateway) const {
-    return MakeRoute(family().Prefix(prefix), family().Gateway(gateway), lan_);
-  }
-  // All of our routes and objects in the kernel, in its own words.
-  static std::string Ours() { return Ip("route show table all proto 110"); }
-  static std::string OurNexthops() { return Shell("ip nexthop show proto 110"); }
-
-  int lan_ = 0;
-  std::unique_ptr<KernelBackend> backend_;
-};
-
-INSTANTIATE_TEST_SUITE_P(
-    Families, KernelBackendTest,
-    ::testing::Values(Case{kV4, NexthopMode::kAuto}, Case{kV4, NexthopMode::kNever},
-                      Case{kV6, NexthopMode::kAuto}, Case{kV6, NexthopMode::kNever}),
-    [](const auto& info) {
-      return std::string(info.param.family.name) +
-             (info.param.mode == NexthopMode::kAuto ? "NexthopObjects" : "Plain");
-    });
+class KernelBackendTest : public KernelCaseTest {};
+class KernelNexthopTest : public KernelCaseTest {};
+INSTANTIATE_TEST_SUITE_P(Families, KernelBackendTest, ::testing::ValuesIn(kKernelCases),
+                         KernelCaseName);
+INSTANTIATE_TEST_SUITE_P(Families, KernelNexthopTest, ::testing::ValuesIn(kNexthopObjectCases),
+                         KernelCaseName);
 
 TEST_P(KernelBackendTest, AddsRoutesAndReadsThemBack) {
   RouteSet desired = {To(1, 2), To(2, 3), To(3, 3)};
@@ -86,8 +34,7 @@ TEST_P(KernelBackendTest, AddsRoutesAndReadsThemBack) {
   EXPECT_TRUE(Plan(actual, desired).empty());
 }
 
-TEST_P(KernelBackendTest, SharesOneNexthopObjectBetweenTheRoutesOfANode) {
-  if (!objects()) GTEST_SKIP() << "plain routes have no objects";
+TEST_P(KernelNexthopTest, SharesOneNexthopObjectBetweenTheRoutesOfANode) {
   ASSERT_TRUE(AllOk(Reconcile(*backend_, {To(1, 2), To(2, 2), To(3, 3)})));
   RouteSet actual = ReadOrDie(*backend_);
   ASSERT_EQ(actual.size(), 3u);
@@ -157,6 +104,19 @@ TEST_P(KernelBackendTest, RoutesThatWereDeletedBySomebodyElseAreSuccessfullyDele
   if (objects()) Shell("ip nexthop flush proto 110");
   EXPECT_TRUE(AllOk(backend_->Apply(Plan(desired, {}), {})));
   EXPECT_EQ(Ours(), "");
+}
+
+TEST_P(KernelNexthopTest, ObjectsThatHaveVanishedAreMadeAgain) {
+  RouteSet desired = {To(1, 2), To(2, 3)};
+  ASSERT_TRUE(AllOk(Reconcile(*backend_, desired)));
+  Shell("ip nexthop flush proto 110");  // And their routes with them.
+  EXPECT_TRUE(AllOk(backend_->Apply(Plan({}, {To(3, 2)}), {})));
+  EXPECT_TRUE(AllOk(Reconcile(*backend_, {To(1, 2), To(2, 3), To(3, 2)})));
+  Shell("ip nexthop flush proto 110");
+  // An object that would be replaced in place.
+  RouteSet moved = {To(1, 2), To(2, 9), To(3, 2)};
+  EXPECT_TRUE(AllOk(backend_->Apply(Plan({To(2, 3)}, {To(2, 9)}), moved)));
+  EXPECT_EQ(ToText(ReadOrDie(*backend_)), ToText({To(2, 9)}));
 }
 
 TEST_P(KernelBackendTest, ARouteThatIsThereAlreadyAsItShouldBeIsSuccess) {

@@ -1,101 +1,149 @@
 #include "routing/kernel_monitor.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
-#include "routing/kernel_backend.h"
-#include "tests/lab/netns.h"
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "tests/routing/kernel_test_util.h"
 
 namespace podroute {
 namespace {
 
-class KernelMonitorTest : public testing::Test {
+class KernelMonitorTest : public ::testing::Test {
  protected:
   void SetUp() override {
     PODROUTE_ENTER_NETNS_OR_SKIP();
-    eth0_ = AddLan("eth0", "192.168.0.1/24 fd00::1/64");
-    backend_ = KernelBackend::Create({}).value();
-    monitor_ = KernelMonitor::Create({.own_port_id = backend_->port_id()}).value();
-    monitor_->WatchLinks({eth0_});
+    lan_ = AddLan("lan", "192.168.0.1/16 fd00::1/64");
+    Result<std::unique_ptr<KernelBackend>> backend = KernelBackend::Create({});
+    ASSERT_TRUE(backend.ok()) << backend.status().message();
+    backend_ = std::move(*backend);
+    Watch({.own_port_id = backend_->port_id()});
+    desired_ = {MakeRoute("10.244.1.0/24", "192.168.0.2", lan_),
+                MakeRoute("fd01::/64", "fd00::2", lan_)};
+  }
+  void Watch(const KernelMonitorOptions& options) {
+    Result<std::unique_ptr<KernelMonitor>> monitor = KernelMonitor::Create(options);
+    ASSERT_TRUE(monitor.ok()) << monitor.status().message();
+    monitor_ = std::move(*monitor);
+  }
+  // A notification is queued before the call that caused it returns.
+  bool Readable() const {
+    pollfd ready = {monitor_->fd(), POLLIN, 0};
+    return poll(&ready, 1, 0) == 1;
+  }
+  std::string Hints() {
+    Result<KernelHints> hints = monitor_->Drain();
+    if (!hints.ok()) return hints.status().message();
+    std::string text;
+    if (hints->routes_changed) text += "routes ";
+    if (hints->local_network_changed) text += "local ";
+    if (hints->overrun) text += "overrun ";
+    return text;
   }
 
-  // What the kernel has said by now: notifications are queued before what causes them returns.
-  KernelHints Hints() { return monitor_->Drain().value(); }
-
-  int eth0_ = 0;
+  int lan_ = 0;
   std::unique_ptr<KernelBackend> backend_;
   std::unique_ptr<KernelMonitor> monitor_;
+  RouteSet desired_;
 };
 
-TEST_F(KernelMonitorTest, OurOwnChangesAreNoHints) {
-  Hints();
-  Route route;
-  route.dst = IpPrefix::Parse("10.244.1.0/24").value();
-  route.via = {IpAddress::Parse("192.168.0.2").value(), eth0_};
-  RouteSet desired = {route};
-  ASSERT_TRUE(backend_->Apply(Plan({}, desired), desired).at(0).status.ok());
-  ASSERT_TRUE(backend_->Apply(Plan(desired, {}), {}).at(0).status.ok());
-  KernelHints hints = Hints();
-  EXPECT_FALSE(hints.routes_changed);
-  EXPECT_FALSE(hints.local_network_changed);
+TEST_F(KernelMonitorTest, OurOwnChangesWakeNobody) {
+  ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
+  RouteSet moved = desired_;
+  moved[0].via.gateway = A("192.168.0.9");
+  ASSERT_TRUE(AllOk(Reconcile(*backend_, moved)));
+  ASSERT_TRUE(AllOk(Reconcile(*backend_, {})));
+  EXPECT_FALSE(Readable());
+  EXPECT_EQ(Hints(), "");
 }
 
-TEST_F(KernelMonitorTest, OthersRoutesAreNoHintsButOursChangedByOthersAre) {
-  Hints();
-  Shell("ip route add 10.9.0.0/24 via 192.168.0.9 proto 99");
-  EXPECT_FALSE(Hints().routes_changed);
-  Shell("ip route add 10.8.0.0/24 via 192.168.0.9 proto 110 metric 110");
-  EXPECT_TRUE(Hints().routes_changed);
-  Shell("ip route del 10.8.0.0/24 proto 110 metric 110");
-  EXPECT_TRUE(Hints().routes_changed);
-  Shell("ip nexthop add id 5 via 192.168.0.9 dev eth0 proto 99");
-  EXPECT_FALSE(Hints().routes_changed);
-  Shell("ip nexthop add id 6 via 192.168.0.9 dev eth0 proto 110");
-  EXPECT_TRUE(Hints().routes_changed);
+TEST_F(KernelMonitorTest, OtherProtocolsRoutesAndObjectsWakeNobody) {
+  Shell(
+      "ip route add 10.9.0.0/24 via 192.168.0.9 proto bgp; ip route del 10.9.0.0/24;"
+      "ip -6 route add fd09::/64 via fd00::9 proto static; ip -6 route del fd09::/64;"
+      "ip nexthop add id 5 via 192.168.0.9 dev lan proto zebra; ip nexthop del id 5");
+  EXPECT_FALSE(Readable());
 }
 
+TEST_F(KernelMonitorTest, SomebodyElsesChangesToOurRoutesAreHints) {
+  ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
+  for (const char* command :
+       {"ip route del 10.244.1.0/24", "ip -6 route del fd01::/64",
+        "ip route add 10.244.7.0/24 via 192.168.0.2 proto 110 metric 110",
+        "ip nexthop add id 9 via 192.168.0.2 dev lan proto 110", "ip nexthop del id 9"}) {
+    Shell(command);
+    EXPECT_TRUE(Readable()) << command;
+    EXPECT_EQ(Hints(), "routes ") << command;
+    EXPECT_FALSE(Readable()) << command;
+  }
+}
+
+TEST_F(KernelMonitorTest, ADeletedRouteIsBackAfterTheNextPass) {
+  ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
+  Shell("ip route del 10.244.1.0/24 proto 110");
+  ASSERT_EQ(Hints(), "routes ");
+  EXPECT_TRUE(AllOk(Reconcile(*backend_, desired_)));
+  EXPECT_EQ(ToText(ReadOrDie(*backend_)), ToText(desired_));
+  EXPECT_FALSE(Readable());
+}
+
+TEST_F(KernelMonitorTest, LinksAndAddressesAreHints) {
+  Shell("ip addr add 192.168.99.1/24 dev lan");
+  EXPECT_EQ(Hints(), "local ");
+  Shell("ip -6 addr add fd77::1/64 dev lan nodad");
+  EXPECT_EQ(Hints(), "local ");
+  Shell("ip link set lan down");
+  EXPECT_NE(Hints().find("local"), std::string::npos);
+  Shell("ip link add br9 type bridge");
+  EXPECT_EQ(Hints(), "local ");
+}
+
+TEST_F(KernelMonitorTest, AnOverrunIsAHintForEverythingAndIsOverWhenDrained) {
+  Watch({.own_port_id = backend_->port_id(), .receive_buffer_bytes = 4096});
+  Shell(
+      "i=0; while [ $i -lt 500 ]; do echo route add 10.$((i / 250)).$((i % 250)).0/24 via "
+      "192.168.0.2 proto 110 metric 110; i=$((i + 1)); done | ip -batch -");
+  EXPECT_EQ(Hints(), "routes local overrun ");
+  EXPECT_EQ(Hints(), "");
+  // Everything is read again, and what nobody asked for goes.
+  EXPECT_TRUE(AllOk(Reconcile(*backend_, desired_)));
+  EXPECT_EQ(ToText(ReadOrDie(*backend_)), ToText(desired_));
+  Shell("ip route del 10.244.1.0/24 proto 110");
+  EXPECT_EQ(Hints(), "routes ");
+}
+
+TEST_F(KernelMonitorTest, AnotherProtocolIsWatchedWhenAsked) {
+  Watch({.protocol = 42});
+  Shell("ip route add 10.9.0.0/24 via 192.168.0.9 proto 110");
+  EXPECT_FALSE(Readable());
+  Shell("ip route add 10.8.0.0/24 via 192.168.0.9 proto 42");
+  EXPECT_EQ(Hints(), "routes ");
+}
+
+// A node where pods' links come and go: only the link with addresses is watched.
 TEST_F(KernelMonitorTest, APodsLinkComingAndGoingIsNoHint) {
-  Hints();
-  Shell("ip link add veth1 type veth peer name veth1p");
-  Shell("ip link set veth1 up; ip link set veth1p up");
-  Shell("ip link set veth1 down; ip link del veth1");
-  KernelHints hints = Hints();
-  EXPECT_FALSE(hints.routes_changed);
-  EXPECT_FALSE(hints.local_network_changed);
+  monitor_->WatchLinks({lan_});
+  Shell(
+      "ip link add veth1 type veth peer name veth1p; ip link set veth1 up; ip link set veth1p up;"
+      "ip link set veth1 down; ip link del veth1");
+  EXPECT_EQ(Hints(), "");
 }
 
 TEST_F(KernelMonitorTest, ALinkThatWentDownIsAHintEvenWhenItIsUpAgain) {
-  Hints();
-  Shell("ip link set eth0 down; ip link set eth0 up");
-  KernelHints hints = Hints();
-  EXPECT_TRUE(hints.routes_changed);
-  EXPECT_TRUE(hints.local_network_changed);
+  monitor_->WatchLinks({lan_});
+  Shell("ip link set lan down; ip link set lan up");
+  EXPECT_EQ(Hints(), "routes local ");
 }
 
 TEST_F(KernelMonitorTest, AnAddressIsAHintAndItsLossTakesRoutes) {
-  Hints();
-  Shell("ip addr add 192.168.7.1/24 dev eth0p");
-  KernelHints hints = Hints();
-  EXPECT_TRUE(hints.local_network_changed);
-  EXPECT_FALSE(hints.routes_changed);
-  Shell("ip addr del 192.168.7.1/24 dev eth0p");
-  hints = Hints();
-  EXPECT_TRUE(hints.local_network_changed);
-  EXPECT_TRUE(hints.routes_changed);
-}
-
-TEST_F(KernelMonitorTest, AnOverrunMeansThatEverythingMayHaveChanged) {
-  monitor_ = KernelMonitor::Create({.receive_buffer_bytes = 4096}).value();
-  std::string commands;
-  for (int i = 0; i < 200; ++i) {
-    commands +=
-        "route add 10.1." + std::to_string(i) + ".0/24 via 192.168.0.9 proto 110 metric 110\n";
-  }
-  Shell("printf '" + commands + "' | ip -batch -");
-  KernelHints hints = Hints();
-  EXPECT_TRUE(hints.overrun);
-  EXPECT_TRUE(hints.routes_changed);
-  EXPECT_TRUE(hints.local_network_changed);
-  EXPECT_FALSE(Hints().overrun);
+  monitor_->WatchLinks({lan_});
+  Shell("ip addr add 192.168.7.1/24 dev lanp");
+  EXPECT_EQ(Hints(), "local ");
+  Shell("ip addr del 192.168.7.1/24 dev lanp");
+  EXPECT_EQ(Hints(), "routes local ");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +68,69 @@ inline std::string StrangersText() {
       "for f in -4 -6; do ip $f -d route show table all | grep -v 'proto 110' || true; done; "
       "ip -d nexthop | grep -v 'proto 110' || true");
 }
+
+struct KernelFamily {
+  const char* name;
+  const char* ip;  // ip(8)'s option.
+  std::string Prefix(int i) const {
+    return ip[1] == '4' ? "10.244." + std::to_string(i) + ".0/24"
+                        : "fd01:0:0:" + std::to_string(i) + "::/64";
+  }
+  std::string Gateway(int i) const {
+    return (ip[1] == '4' ? "192.168.0." : "fd00::") + std::to_string(i);
+  }
+};
+
+struct KernelCase {
+  KernelFamily family;
+  NexthopMode mode;
+};
+inline constexpr KernelFamily kV4 = {"IPv4", "-4"};
+inline constexpr KernelFamily kV6 = {"IPv6", "-6"};
+inline constexpr KernelCase kKernelCases[] = {{kV4, NexthopMode::kAuto},
+                                              {kV4, NexthopMode::kNever},
+                                              {kV6, NexthopMode::kAuto},
+                                              {kV6, NexthopMode::kNever}};
+inline constexpr KernelCase kNexthopObjectCases[] = {{kV4, NexthopMode::kAuto},
+                                                     {kV6, NexthopMode::kAuto}};
+inline void PrintTo(const KernelCase& which, std::ostream* out) { *out << which.family.name; }
+inline std::string KernelCaseName(const ::testing::TestParamInfo<KernelCase>& info) {
+  return std::string(info.param.family.name) +
+         (info.param.mode == NexthopMode::kAuto ? "NexthopObjects" : "Plain");
+}
+
+// A machine with one LAN in a network namespace of its own, for each test.
+class KernelCaseTest : public ::testing::TestWithParam<KernelCase> {
+ public:
+  static bool objects() { return GetParam().mode == NexthopMode::kAuto; }
+  static const KernelFamily& family() { return GetParam().family; }
+  static std::string Ip(const std::string& rest) {
+    return Shell(std::string("ip ") + family().ip + " " + rest);
+  }
+
+ protected:
+  void SetUp() override {
+    PODROUTE_ENTER_NETNS_OR_SKIP();
+    lan_ = AddLan("lan", "192.168.0.1/16 fd00::1/64");
+    backend_ = NewBackend();
+  }
+  static std::unique_ptr<KernelBackend> NewBackend(NexthopMode mode) {
+    Result<std::unique_ptr<KernelBackend>> backend =
+        KernelBackend::Create({.mark = {}, .nexthops = mode});
+    EXPECT_TRUE(backend.ok()) << backend.status().message();
+    return std::move(*backend);
+  }
+  static std::unique_ptr<KernelBackend> NewBackend() { return NewBackend(GetParam().mode); }
+  Route To(int prefix, int gateway) const {
+    return MakeRoute(family().Prefix(prefix), family().Gateway(gateway), lan_);
+  }
+  // What of ours is in the kernel, in ip(8)'s words.
+  static std::string Ours() { return Ip("route show table all proto 110"); }
+  static std::string OurNexthops() { return Shell("ip nexthop show proto 110"); }
+
+  int lan_ = 0;
+  std::unique_ptr<KernelBackend> backend_;
+};
 
 }  // namespace podroute
 
