@@ -98,7 +98,7 @@ TEST_F(KernelMonitorTest, LinksAndAddressesAreHints) {
   Shell("ip link set lan down");
   EXPECT_NE(Hints().find("local"), std::string::npos);
   Shell("ip link add br9 type bridge");
-  EXPECT_EQ(Hints(), "local ");
+  EXPECT_NE(Hints().find("local"), std::string::npos);
 }
 
 TEST_F(KernelMonitorTest, AnOverrunIsAHintForEverythingAndIsOverWhenDrained) {
