@@ -391,7 +391,11 @@ class CpprestChannel final : public HttpChannel {
     http.headers().add(
         "Host", UrlHost(settings.host) + (default_port ? "" : ":" + std::to_string(settings.port)));
     for (const auto& [name, value] : request.headers) http.headers().add(name, value);
-    if (!request.body.empty()) http.set_body(request.body, request.content_type);
+    if (!request.body.empty()) {
+      // As bytes: the library's way with a string calls a stream of char one of unsigned char.
+      http.set_body(std::vector<uint8_t>(request.body.begin(), request.body.end()));
+      http.headers().set_content_type(request.content_type);
+    }
 
     // A body without chunks is read in pieces of exactly the configured size: the size is set to
     // what is there before each. The client's configuration is nobody else's, and not const itself.

@@ -303,7 +303,7 @@ class CpprestTransport final : public HttpTransport {
 }  // namespace
 
 void InitHttpThreads() {
-  // Each of the library's threads would have an arena of its own, and keep what it once used.
+  // Each thread would have an arena of its own, and keep what it once used.
   mallopt(M_ARENA_MAX, 1);
   StartHttpThreads(kHttpThreads);
 }

@@ -30,9 +30,9 @@ struct TransportOptions {
   size_t max_idle_connections = 2;
 };
 
-// Starts libcpprest's threads (it would start 40) with every signal blocked. Call first in main,
-// while there is one thread. Later calls, by NewCpprestTransport too, do nothing. It also limits
-// malloc to one arena (M_ARENA_MAX), which halves the resident memory of a program this small.
+// Starts libcpprest's threads (two; it would start 40) with every signal blocked, and lets malloc
+// have one arena (M_ARENA_MAX): a thread each would keep its own. Call first in main, while there
+// is one thread. Later calls, by NewCpprestTransport too, do nothing.
 void InitHttpThreads();
 
 // What ClientConfig says is checked now: certificates that can't be read or used are errors that

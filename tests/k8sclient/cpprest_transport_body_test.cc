@@ -173,7 +173,7 @@ TEST_P(TransportBody, SilenceLongerThanTheIdleTimeoutIsAnError) {
   });
   auto transport = Connect(*server);
   HttpRequest request = Get("/body");
-  request.idle_timeout = milliseconds(100);
+  request.idle_timeout = seconds(1);
   {
     auto response = transport->Send(request);
     ASSERT_TRUE(response.ok()) << response.status().message();
@@ -182,8 +182,7 @@ TEST_P(TransportBody, SilenceLongerThanTheIdleTimeoutIsAnError) {
     auto n = response->body->Read(buffer);
     ASSERT_FALSE(n.ok());
     EXPECT_EQ(n.status().code(), StatusCode::kDeadlineExceeded);
-    EXPECT_NE(n.status().message().find("the server has sent nothing for 100 ms"),
-              std::string::npos)
+    EXPECT_NE(n.status().message().find("the server has sent nothing for 1 s"), std::string::npos)
         << n.status().message();
   }
   go.Take();  // The connection is given up.
@@ -191,7 +190,7 @@ TEST_P(TransportBody, SilenceLongerThanTheIdleTimeoutIsAnError) {
   auto response = transport->Send(request);
   ASSERT_FALSE(response.ok());
   EXPECT_EQ(response.status().code(), StatusCode::kDeadlineExceeded);
-  EXPECT_NE(response.status().message().find("no answer within 100 ms"), std::string::npos)
+  EXPECT_NE(response.status().message().find("no answer within 1 s"), std::string::npos)
       << response.status().message();
   go.Take();
 }
@@ -214,10 +213,11 @@ TEST_P(TransportBody, EachRequestHasItsOwnIdleTimeout) {
   ASSERT_TRUE(long_response.ok());
   HttpRequest hasty = Get("/short");
   hasty.idle_timeout = milliseconds(50);
-  auto short_response = transport->Send(hasty);
-  ASSERT_TRUE(short_response.ok());
+  auto short_response = transport->Send(hasty);  // On a slow machine late already.
   char buffer[16];
-  EXPECT_EQ(short_response->body->Read(buffer).status().code(), StatusCode::kDeadlineExceeded);
+  Status status =
+      short_response.ok() ? short_response->body->Read(buffer).status() : short_response.status();
+  EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded) << status.message();
   go.Put(0);
   EXPECT_EQ(ReadExactly(*long_response->body, 4), "late");
 }
