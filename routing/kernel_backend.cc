@@ -12,23 +12,11 @@
 namespace podroute {
 namespace {
 
-// IPv6 routes and nexthop objects: Linux says so when one changed during a dump. A router's table
-// may never be still, so after these many tries what was read has to do: what is missing from it is
-// met again as EEXIST, which is told from success.
-constexpr int kRouteDumpTries = 8;
 // Ids of ours that turn out to be taken: each round takes others.
 constexpr int kNexthopTries = 16;
 
 // What the kernel says, with EINVAL, of a route that names an id which is not there.
 constexpr char kNoSuchNexthop[] = "Nexthop id does not exist";
-
-IpAddress Unspecified(IpFamily family) {
-  return IpPrefix::Of(family == IpFamily::kV4
-                          ? IpAddress::V4(0)
-                          : IpAddress::FromBytes(family, std::array<uint8_t, 16>{}),
-                      0)
-      .address();
-}
 
 std::string Describe(const Route& route) {
   std::string text = route.dst.ToString();
@@ -43,34 +31,6 @@ std::string Describe(const Route& route) {
 
 std::string Describe(const RouteChange& change) {
   return std::string(RouteActionName(change.action)) + " " + Describe(change.route);
-}
-
-// Where a route of ours leads, as Route wants it. An IPv6 route that is made of several comes back
-// as several; what cannot be said in a NextHop gets an unspecified gateway.
-std::vector<NextHop> NextHopsOf(const KernelRoute& route,
-                                const std::vector<KernelNexthop>& nexthops) {
-  if (route.nexthop_id != 0) {
-    auto found = std::lower_bound(nexthops.begin(), nexthops.end(), route.nexthop_id,
-                                  [](const KernelNexthop& n, uint32_t id) { return n.id < id; });
-    if (found != nexthops.end() && found->id == route.nexthop_id && found->usable) {
-      return {found->via};
-    }
-  }
-  if (route.via.size() == 1) return route.via;
-  if (route.via.size() > 1 && route.nexthop_id == 0 && !route.dst.is_v4()) return route.via;
-  return {{Unspecified(route.dst.family()), 0}};
-}
-
-Status DumpWithRetry(NetlinkTransport& transport, NetlinkBatch& request,
-                     const std::function<void()>& restart, const NetlinkTransport::Handler& entry) {
-  for (int tries = 1;; ++tries) {
-    restart();
-    Result<DumpResult> dump = transport.Dump(request, entry);
-    // NotFound: the table does not exist yet.
-    if (!dump.ok() && dump.status().code() == StatusCode::kNotFound) return Status::Ok();
-    if (!dump.ok()) return dump.status();
-    if (!dump->interrupted || tries == kRouteDumpTries) return Status::Ok();
-  }
 }
 
 }  // namespace
@@ -115,33 +75,6 @@ KernelBackend::~KernelBackend() = default;
 
 // ---- Reading
 
-bool KernelBackend::IsOurs(const KernelRoute& route) const {
-  // The kernel filters by table and protocol, if it is new enough (Linux 4.20).
-  return route.mark.table == options_.mark.table && route.mark.protocol == options_.mark.protocol &&
-         route.mark.metric == options_.mark.metric && route.type == RTN_UNICAST && route.tos == 0 &&
-         (route.flags & RTM_F_CLONED) == 0;
-}
-
-Result<std::vector<KernelNexthop>> KernelBackend::ReadNexthops() {
-  std::vector<KernelNexthop> nexthops;
-  NetlinkBatch request;
-  EncodeDumpNexthops(request);
-  Status read = DumpWithRetry(
-      *transport_, request, [&] { nexthops.clear(); },
-      [&](const NetlinkMessage& message) {
-        if (message.header.nlmsg_type != RTM_NEWNEXTHOP) return;
-        if (auto nexthop = DecodeNexthop(message)) nexthops.push_back(*nexthop);
-      });
-  if (read.code() == StatusCode::kUnsupported || read.code() == StatusCode::kInvalidArgument) {
-    FallBackToPlainRoutes(read.message());
-    return std::vector<KernelNexthop>();
-  }
-  if (!read.ok()) return read.WithContext("read nexthop objects");
-  std::sort(nexthops.begin(), nexthops.end(),
-            [](const KernelNexthop& a, const KernelNexthop& b) { return a.id < b.id; });
-  return nexthops;
-}
-
 void KernelBackend::FallBackToPlainRoutes(std::string_view why) {
   if (!use_objects_) return;
   use_objects_ = false;
@@ -151,57 +84,20 @@ void KernelBackend::FallBackToPlainRoutes(std::string_view why) {
       << why << ")";
 }
 
-Result<RouteSet> KernelBackend::ReadRoutes(const std::vector<KernelNexthop>& nexthops) {
-  RouteSet routes;
-  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
-    NetlinkBatch request;
-    EncodeDumpRoutes(request, family, options_.mark);
-    const size_t before = routes.size();
-    Status read = DumpWithRetry(
-        *transport_, request,
-        [&] { routes.erase(routes.begin() + static_cast<ptrdiff_t>(before), routes.end()); },
-        [&](const NetlinkMessage& message) {
-          if (message.header.nlmsg_type != RTM_NEWROUTE) return;
-          std::optional<KernelRoute> route = DecodeRoute(message);
-          if (!route || !IsOurs(*route) || route->dst.family() != family) return;
-          for (const NextHop& via : NextHopsOf(*route, nexthops)) {
-            Route& added = routes.emplace_back();
-            added.dst = route->dst;
-            added.via = via;
-            added.nexthop_id = route->nexthop_id;
-          }
-        });
-    // A kernel without IPv6.
-    if (family == IpFamily::kV6 && read.code() == StatusCode::kUnsupported) continue;
-    if (!read.ok())
-      return read.WithContext("read " + std::string(IpFamilyName(family)) + " routes");
-  }
-  auto by_dst = [](const Route& a, const Route& b) { return a.dst < b.dst; };
-  if (!IsOrdered(routes)) std::stable_sort(routes.begin(), routes.end(), by_dst);
-  return routes;
-}
-
-Status KernelBackend::NameLinks(RouteSet& routes) {
-  std::map<int, std::string> names;
-  for (const Route& route : routes) names.try_emplace(route.via.ifindex);
-  names.erase(0);
-  if (names.empty()) return Status::Ok();
-  NetlinkBatch batch;
-  for (const auto& [ifindex, name] : names) EncodeGetLink(batch, ifindex);
-  // A failure: the link has just gone; its number is shown instead.
-  Result<Failures> asked = transport_->Execute(batch, [&](const NetlinkMessage& message) {
-    if (auto link = DecodeLink(message)) names[link->ifindex] = link->name;
-  });
-  if (!asked.ok()) return asked.status();
-  for (Route& route : routes) route.dev = names[route.via.ifindex];
-  return Status::Ok();
+Result<std::vector<KernelNexthop>> KernelBackend::ReadNexthops() {
+  Result<std::vector<KernelNexthop>> nexthops = ReadKernelNexthops(*transport_);
+  StatusCode code = nexthops.status().code();
+  if (code != StatusCode::kUnsupported && code != StatusCode::kInvalidArgument) return nexthops;
+  FallBackToPlainRoutes(nexthops.status().message());
+  return std::vector<KernelNexthop>();
 }
 
 Result<RouteSet> KernelBackend::ReadOwned() {
   // Objects first: a route whose object is younger than that says itself where it leads.
   PODROUTE_ASSIGN_OR_RETURN(std::vector<KernelNexthop> nexthops, ReadNexthops());
-  PODROUTE_ASSIGN_OR_RETURN(RouteSet routes, ReadRoutes(nexthops));
-  PODROUTE_RETURN_IF_ERROR(NameLinks(routes));
+  PODROUTE_ASSIGN_OR_RETURN(RouteSet routes,
+                            ReadMarkedRoutes(*transport_, options_.mark, nexthops));
+  PODROUTE_RETURN_IF_ERROR(NameLinks(*transport_, routes));
   planner_.Reset(nexthops, options_.mark.protocol, routes);
   stale_ = false;
   return routes;
@@ -349,8 +245,8 @@ void KernelBackend::AddRoutes(Work& work) {
 void KernelBackend::ExplainExisting(Work& work, const std::vector<size_t>& changes) {
   stale_ = true;  // We had not known.
   Result<std::vector<KernelNexthop>> nexthops = ReadNexthops();
-  Result<RouteSet> ours =
-      nexthops.ok() ? ReadRoutes(*nexthops) : Result<RouteSet>(nexthops.status());
+  Result<RouteSet> ours = nexthops.ok() ? ReadMarkedRoutes(*transport_, options_.mark, *nexthops)
+                                        : Result<RouteSet>(nexthops.status());
   std::vector<size_t> strangers;
   NetlinkBatch questions;
   for (size_t i : changes) {
@@ -455,55 +351,6 @@ Result<RemovedCounts> KernelBackend::RemoveAllOwned() {
   // What cannot be told from "in use" on old kernels stays too.
   return RemovedCounts{results.size(), nexthops - planner_.nexthop_count(),
                        planner_.nexthop_count()};
-}
-
-Result<std::vector<ShadowedRoute>> KernelBackend::FindShadowed(const RouteSet& routes) {
-  struct Answer {
-    std::optional<KernelRoute> route;
-    int error = 0;
-  };
-  auto ask = [&](const std::vector<IpAddress>& addresses) -> Result<std::vector<Answer>> {
-    std::vector<Answer> answers(addresses.size());
-    if (addresses.empty()) return answers;
-    NetlinkBatch batch;
-    for (const IpAddress& address : addresses) EncodeFindRoute(batch, address);
-    PODROUTE_ASSIGN_OR_RETURN(Failures failures,
-                              transport_->Execute(batch, [&](const NetlinkMessage& message) {
-                                size_t index = message.header.nlmsg_seq - batch.header(0).nlmsg_seq;
-                                if (index < answers.size())
-                                  answers[index].route = DecodeRoute(message);
-                              }));
-    for (const NetlinkFailure& failure : failures) answers[failure.index].error = failure.error;
-    return answers;
-  };
-  // An address of the prefix can have a route of its own, more specific than ours: then another one
-  // is asked for. EINVAL, EHOSTUNREACH, EACCES are what IPv4 blackholes and the like answer.
-  auto conclusive = [](const Answer& answer, const IpPrefix& dst) {
-    return answer.route && answer.route->dst.length() <= dst.length();
-  };
-  std::vector<IpAddress> addresses;
-  for (const Route& route : routes) addresses.push_back(route.dst.address());
-  PODROUTE_ASSIGN_OR_RETURN(std::vector<Answer> answers, ask(addresses));
-  std::vector<size_t> unsure;
-  addresses.clear();
-  for (size_t i = 0; i < routes.size(); ++i) {
-    if (conclusive(answers[i], routes[i].dst)) continue;
-    unsure.push_back(i);
-    addresses.push_back(routes[i].dst.Last());
-  }
-  PODROUTE_ASSIGN_OR_RETURN(std::vector<Answer> second, ask(addresses));
-  for (size_t k = 0; k < unsure.size(); ++k) {
-    if (!answers[unsure[k]].error || !second[k].error) answers[unsure[k]] = second[k];
-  }
-  std::vector<ShadowedRoute> shadowed;
-  for (size_t i = 0; i < routes.size(); ++i) {
-    const Answer& answer = answers[i];
-    bool refused = answer.error == EINVAL || answer.error == EHOSTUNREACH || answer.error == EACCES;
-    if (refused) shadowed.push_back({routes[i].dst, 0, 0});
-    if (!answer.route || answer.route->dst != routes[i].dst || IsOurs(*answer.route)) continue;
-    shadowed.push_back({routes[i].dst, answer.route->mark.protocol, answer.route->mark.metric});
-  }
-  return shadowed;
 }
 
 }  // namespace podroute

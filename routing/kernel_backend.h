@@ -10,6 +10,7 @@
 
 #include "base/ip_prefix.h"
 #include "base/status.h"
+#include "routing/kernel_reader.h"
 #include "routing/netlink_socket.h"
 #include "routing/nexthop_plan.h"
 #include "routing/route.h"
@@ -28,14 +29,6 @@ struct KernelOptions {
   // What makes a route ours: all three, and type unicast. A nexthop object is ours by its protocol.
   RouteMark mark;
   NexthopMode nexthops = NexthopMode::kAuto;
-};
-
-// One of our routes that is not used, because the kernel prefers somebody else's.
-struct ShadowedRoute {
-  IpPrefix dst;
-  // The route that wins. Both 0 when the kernel does not say (it is a blackhole or the like).
-  uint8_t protocol = 0;
-  uint32_t metric = 0;
 };
 
 struct RemovedCounts {
@@ -100,7 +93,9 @@ class KernelBackend : public RouteBackend {
 
   // Which of `routes` the kernel does not use for their own prefix, for a route that wins over
   // them. A question to the kernel for each route: for a slow timer.
-  Result<std::vector<ShadowedRoute>> FindShadowed(const RouteSet& routes);
+  Result<std::vector<ShadowedRoute>> FindShadowed(const RouteSet& routes) {
+    return FindShadowedRoutes(*transport_, options_.mark, routes);
+  }
 
   // Removes all that carries our mark.
   Result<RemovedCounts> RemoveAllOwned();
@@ -115,10 +110,7 @@ class KernelBackend : public RouteBackend {
   struct Work;
   using Failures = std::vector<NetlinkFailure>;
 
-  bool IsOurs(const KernelRoute& route) const;
   Result<std::vector<KernelNexthop>> ReadNexthops();
-  Result<RouteSet> ReadRoutes(const std::vector<KernelNexthop>& nexthops);
-  Status NameLinks(RouteSet& routes);
   void FallBackToPlainRoutes(std::string_view why);
 
   // Every change goes through here.
