@@ -13,56 +13,11 @@
 #include "base/clock.h"
 #include "k8sclient/node_decoder.h"
 #include "k8sclient/watch_decoder.h"
+#include "tests/bench/bench_node.h"
+#include "tests/bench/bench_util.h"
 
 namespace podroute {
 namespace {
-
-constexpr size_t kNodeBytes = 14400;
-
-// A Node as a cloud's kubelet leaves it: most of it is managedFields and images.
-std::string NodeJson(int index) {
-  std::string number = std::to_string(index);
-  std::string octets = std::to_string(index / 250 % 250) + "." + std::to_string(index % 250);
-  std::string json =
-      R"({"metadata":{"name":"worker-)" + number +
-      R"(.cluster.example.org","uid":"4b81b51d-7966-4fe5-96b4-f0e31d518b7f","resourceVersion":")" +
-      std::to_string(1000000 + index) +
-      R"(","creationTimestamp":"2026-11-22T21:31:08Z","labels":{)" +
-      R"("beta.kubernetes.io/arch":"amd64","kubernetes.io/hostname":"worker-)" + number +
-      R"(","topology.kubernetes.io/zone":"a"},"annotations":{"volumes.kubernetes.io/x":"true"},)" +
-      R"("managedFields":[)";
-  for (int i = 0; i < 5; ++i) {
-    json +=
-        std::string(i > 0 ? "," : "") +
-        R"({"manager":"kubelet","operation":"Update","apiVersion":"v1",)" +
-        R"("time":"2026-11-22T21:31:09Z","fieldsType":"FieldsV1","fieldsV1":{"f:status":{)" +
-        R"("f:addresses":{".":{},"k:{\"type\":\"Hostname\"}":{".":{},"f:address":{},"f:type":{}},)" +
-        R"("k:{\"type\":\"InternalIP\"}":{".":{},"f:address":{},"f:type":{}}},"f:conditions":{)" +
-        R"(".":{},"k:{\"type\":\"Ready\"}":{".":{},"f:lastHeartbeatTime":{},"f:message":{},)" +
-        R"("f:reason":{},"f:status":{},"f:type":{}}},"f:nodeInfo":{"f:bootID":{}}}}})";
-  }
-  json +=
-      R"(]},"spec":{"podCIDR":"10.)" + octets + R"(.0/24","podCIDRs":["10.)" + octets +
-      R"(.0/24"],"providerID":"x://worker"},"status":{"capacity":{"cpu":"8","memory":"32Gi"},)" +
-      R"("conditions":[)";
-  for (const char* type : {"MemoryPressure", "DiskPressure", "PIDPressure", "Ready"}) {
-    json += std::string(R"({"type":")") + type +
-            R"(","status":"False","lastHeartbeatTime":"2026-11-22T21:00:00Z",)" +
-            R"("lastTransitionTime":"2026-11-22T21:00:00Z","reason":"KubeletIsSo",)" +
-            R"("message":"kubelet is posting status"},)";
-  }
-  json += R"({"type":"NetworkUnavailable","status":"False","reason":"RouteCreated"}],)"
-          R"("addresses":[{"type":"InternalIP","address":"192.168.)" +
-          octets + R"("},{"type":"Hostname","address":"worker"}],"images":[)";
-  for (int i = 0;; ++i) {
-    std::string image = std::string(i > 0 ? "," : "") +
-                        R"({"names":["registry.example.org/team/image)" + std::to_string(i) +
-                        "@sha256:" + std::string(64, 'e') + R"("],"sizeBytes":123456789})";
-    if (json.size() + image.size() + 4 > kNodeBytes) break;
-    json += image;
-  }
-  return json + "]}}";
-}
 
 // A list of `count` Nodes, made once; handed out in pieces as a socket would. Not part of the
 // growth that is measured, as it is all there before.
@@ -81,12 +36,6 @@ class TextBody final : public BodyStream {
   const std::string& text_;
   size_t position_ = 0;
 };
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
-}
 
 // This thread's, so that what else runs on the machine counts less.
 double CpuSeconds() {
@@ -109,7 +58,8 @@ void ResetPeak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 int BenchList(int count, int runs) {
   std::string text = R"({"kind":"NodeList","metadata":{"resourceVersion":"7"},"items":[)";
-  for (int i = 0; i < count; ++i) text += (i > 0 ? "," : "") + NodeJson(i);
+  for (int i = 0; i < count; ++i)
+    text += (i > 0 ? "," : "") + NodeJson(MakeBenchNode(static_cast<size_t>(i)));
   text += "]}";
   std::vector<double> seconds, peaks;
   for (int run = 0; run < runs; ++run) {
@@ -137,7 +87,8 @@ int BenchList(int count, int runs) {
 int BenchEvent(int runs) {
   std::string text;
   for (int i = 0; i < runs; ++i) {
-    text += R"({"type":"MODIFIED","object":)" + NodeJson(i) + "}\n";
+    text +=
+        R"({"type":"MODIFIED","object":)" + NodeJson(MakeBenchNode(static_cast<size_t>(i))) + "}\n";
   }
   TextBody body(text);
   WatchDecoder decoder(body, SystemClock());
@@ -151,8 +102,8 @@ int BenchEvent(int runs) {
       return 1;
     }
   }
-  std::printf("watch event of %.1f KB: median %.1f us CPU, %d runs\n", kNodeBytes / 1e3,
-              Median(seconds) * 1e6, runs);
+  std::printf("watch event of %.1f KB: median %.1f us CPU, %d runs\n",
+              static_cast<double>(kBenchNodeBytes) / 1e3, Median(seconds) * 1e6, runs);
   return 0;
 }
 
@@ -160,11 +111,7 @@ int BenchEvent(int runs) {
 }  // namespace podroute
 
 int main(int argc, char** argv) {
-  bool is_short = argc > 1 && std::strcmp(argv[1], "--short") == 0;
-  if (argc > (is_short ? 2 : 1)) {
-    std::fprintf(stderr, "usage: %s [--short]\n", argv[0]);
-    return 1;
-  }
+  bool is_short = podroute::IsShort(argc, argv);
   int failed = podroute::BenchList(is_short ? 200 : 5000, is_short ? 3 : 11);
   return failed + podroute::BenchEvent(is_short ? 100 : 2000);
 }

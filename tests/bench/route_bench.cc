@@ -5,15 +5,10 @@
 //   route_bench --short    few nodes; exits non-zero when a count is wrong; times mean nothing
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
-#include <poll.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -23,38 +18,11 @@
 #include "routing/kernel_backend.h"
 #include "routing/kernel_monitor.h"
 #include "tests/bench/bare_netlink.h"
+#include "tests/bench/bench_util.h"
 #include "tests/lab/netns.h"
 
 namespace podroute {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-void Check(bool good, std::string_view what) {
-  if (good) return;
-  fprintf(stderr, "route_bench: %.*s\n", static_cast<int>(what.size()), what.data());
-  exit(1);
-}
-
-template <typename T>
-T OrDie(Result<T> result) {
-  Check(result.ok(), result.status().message());
-  return std::move(*result);
-}
-
-double Milliseconds(const std::function<void()>& work) {
-  Clock::time_point start = Clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-double Percentile(std::vector<double> values, double p) {
-  Check(!values.empty(), "no samples");
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1,
-                         static_cast<size_t>(p * static_cast<double>(values.size())))];
-}
-double Median(const std::vector<double>& values) { return Percentile(values, 0.5); }
 
 // Node i: 10.x.y.0/24 by 192.168.0.0/16 + 256 + i.
 RouteSet MakeDesired(size_t nodes, int ifindex) {
@@ -203,28 +171,17 @@ void BenchRepair(size_t nodes, int samples, int ifindex) {
   std::vector<double> times;
   {
     Keeper keeper(desired, NewBackend());
-    std::unique_ptr<NotificationSocket> witness =
-        OrDie(NotificationSocket::Create({RTNLGRP_IPV4_ROUTE}, 1 << 20, nullptr));
+    RouteWitness witness;
     BareNetlink vandal;
     for (int i = 0; i < samples; ++i) {
       const size_t victim = static_cast<size_t>(i) * 7919 % nodes;
       times.push_back(Milliseconds([&] {
         Check(vandal.Delete(bare[victim]) == 0, "repair: nothing to delete");
-        for (bool back = false; !back;) {
-          pollfd ready = {witness->fd(), POLLIN, 0};
-          Check(poll(&ready, 1, 10000) == 1, "repair: the route does not come back");
-          OrDie(witness->Drain([&](const NetlinkMessage& message) {
-            if (message.header.nlmsg_type != RTM_NEWROUTE) return;
-            auto route = DecodeRoute(message);
-            back = back || (route && route->dst == desired[victim].dst);
-          }));
-        }
+        witness.AwaitRoute(RTM_NEWROUTE, desired[victim].dst);
       }));
     }
   }
-  printf(
-      "%6zu nodes, a deleted route is back: p50 %.2f ms, p99 %.2f ms, max %.2f ms (%d samples)\n",
-      nodes, Median(times), Percentile(times, 0.99), Percentile(times, 1), samples);
+  printf("%6zu nodes, a deleted route is back: %s\n", nodes, Distribution(times).c_str());
   CleanUp(nodes);
 }
 
@@ -235,7 +192,6 @@ int Main(bool is_short) {
     return 0;
   }
   const int ifindex = AddLan("lan", "192.168.0.1/16");
-  setvbuf(stdout, nullptr, _IOLBF, 0);
   if (is_short) {
     for (size_t nodes : {200, 1000}) BenchFromNothing(nodes, 1, ifindex);
     BenchUnchanged(1000, 3, ifindex);
@@ -255,11 +211,4 @@ int Main(bool is_short) {
 }  // namespace
 }  // namespace podroute
 
-int main(int argc, char** argv) {
-  const bool is_short = argc == 2 && std::string_view(argv[1]) == "--short";
-  if (argc > 2 || (argc == 2 && !is_short)) {
-    fprintf(stderr, "route_bench: the only argument is --short\n");
-    return 1;
-  }
-  return podroute::Main(is_short);
-}
+int main(int argc, char** argv) { return podroute::Main(podroute::IsShort(argc, argv)); }

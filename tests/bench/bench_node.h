@@ -1,0 +1,34 @@
+// Nodes as a cloud's kubelets leave them.
+#ifndef PODROUTE_TESTS_BENCH_BENCH_NODE_H_
+#define PODROUTE_TESTS_BENCH_BENCH_NODE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "base/ip_prefix.h"
+
+namespace podroute {
+
+// How long NodeJson's are, about: most of it is managedFields and images.
+inline constexpr size_t kBenchNodeBytes = 14400;
+
+struct BenchNode {
+  std::string name;
+  IpPrefix pod_cidr;
+  IpAddress internal_ip;
+  uint64_t resource_version = 1;  // Heartbeat times go with it.
+};
+
+// Node number `i`, below 30,000: a /24 of 10.0.0.0/8 by an address of 192.168.0.0/16. Number 0 is
+// 192.168.0.2.
+BenchNode MakeBenchNode(size_t i);
+
+std::string NodeJson(const BenchNode& node);
+
+// A watch event, in one line. `type`: "ADDED", "MODIFIED", "DELETED".
+std::string EventJson(const std::string& type, const BenchNode& node);
+
+}  // namespace podroute
+
+#endif  // PODROUTE_TESTS_BENCH_BENCH_NODE_H_
