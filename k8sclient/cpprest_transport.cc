@@ -152,6 +152,7 @@ class CpprestTransport final : public HttpTransport {
   Result<HttpResponse> Send(const HttpRequest& request) override {
     if (switchboard_->stopped()) return Stopped();
     Result<Credentials> got = config_.credentials->Get();
+    if (switchboard_->stopped()) return Stopped();  // It may have been what ended Get.
     if (!got.ok()) return Status(StatusCode::kUnauthenticated, got.status().message());
     PODROUTE_ASSIGN_OR_RETURN(Trust trust, CurrentTrust(*got));
     ChannelRequest wire = Wire(request, *got);
@@ -172,8 +173,9 @@ class CpprestTransport final : public HttpTransport {
   }
 
   void Shutdown() override {
-    resolver_.Shutdown();
     switchboard_->Shutdown();
+    config_.credentials->Cancel();
+    resolver_.Shutdown();
   }
 
  private:

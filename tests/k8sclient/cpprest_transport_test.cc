@@ -272,6 +272,37 @@ TEST(CpprestTransport, SendsNothingWithoutCredentials) {
   EXPECT_EQ(server.connections(), 0);
 }
 
+// Yields nothing from the second call on, until it is cancelled: an exec plugin that hangs.
+class HangingCredentials final : public CredentialSource {
+ public:
+  explicit HangingCredentials(Mailbox<int>& asked) : asked_(asked) {}
+  Result<Credentials> Get() override {
+    if (calls_.fetch_add(1) == 0) return Credentials();
+    asked_.Put(0);
+    (void)stop_.WaitForStop(Duration::max());
+    return Status(StatusCode::kCancelled, "cancelled");
+  }
+  void Invalidate() override {}
+  void Cancel() override { stop_.Stop(); }
+
+ private:
+  Mailbox<int>& asked_;
+  std::atomic<int> calls_{0};
+  StopToken stop_;
+};
+
+TEST(CpprestTransport, ShutdownEndsAWaitForCredentials) {
+  ScriptedServer server({}, Answering("{}"));
+  Mailbox<int> asked;
+  auto transport = MustMake(ConfigFor(server, std::make_shared<HangingCredentials>(asked)));
+  Mailbox<Status> ends;
+  std::thread sender([&] { ends.Put(transport->Send(Get("/")).status()); });
+  asked.Take();
+  transport->Shutdown();
+  EXPECT_EQ(ends.Take().code(), StatusCode::kCancelled);
+  sender.join();
+}
+
 TEST(CpprestTransport, ReloadReadsCredentialsAnewAndTakesANewConnection) {
   ScriptedServer server({}, Answering("{}"));
   auto credentials = std::make_shared<FakeCredentials>();
