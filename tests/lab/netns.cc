@@ -91,6 +91,12 @@ int AddLan(const std::string& name, const std::string& addresses) {
   for (const std::string& end : {name + "p", name}) {
     commands << "ip link set " << end << " addrgenmode none; ip link set " << end << " up; ";
   }
+  // The carrier comes up in the kernel's own time; what that sets off is to be over before a test
+  // looks at notifications.
+  for (const std::string& end : {name + "p", name}) {
+    commands << "i=0; until ip link show " << end << " | grep -q 'state UP'; do i=$((i + 1));"
+             << " [ $i -lt 5000 ]; done; ";
+  }
   std::istringstream list(addresses);
   for (std::string address; list >> address;) {
     const char* nodad = address.find(':') != std::string::npos ? " nodad; " : "; ";

@@ -16,7 +16,7 @@ class KernelMonitorTest : public ::testing::Test {
  protected:
   void SetUp() override {
     PODROUTE_ENTER_NETNS_OR_SKIP();
-    lan_ = AddLan("lan", "192.168.0.1/16 fd00::1/64");
+    lan_ = AddLan("lan", "192.168.0.1/16");
     Result<std::unique_ptr<KernelBackend>> backend = KernelBackend::Create({});
     ASSERT_TRUE(backend.ok()) << backend.status().message();
     backend_ = std::move(*backend);
@@ -31,10 +31,18 @@ class KernelMonitorTest : public ::testing::Test {
     // The kernel says that a link's carrier is up in its own time: not in the middle of a test.
     monitor_->WatchLinks({});
   }
+  // The kernel announces an IPv6 address once more in its own time: whoever has one looks only at
+  // what is said of routes.
+  void AddIpv6() { Shell("ip addr add fd00::1/64 dev lan nodad"); }
+  bool RoutesChanged() {
+    Result<KernelHints> hints = monitor_->Drain();
+    EXPECT_TRUE(hints.ok()) << hints.status().message();
+    return hints.ok() && hints->routes_changed;
+  }
   // A notification is queued before the call that caused it returns.
-  bool Readable() const {
+  bool Readable(int within_ms = 0) const {
     pollfd ready = {monitor_->fd(), POLLIN, 0};
-    return poll(&ready, 1, 0) == 1;
+    return poll(&ready, 1, within_ms) == 1;
   }
   std::string Hints() {
     Result<KernelHints> hints = monitor_->Drain();
@@ -53,23 +61,26 @@ class KernelMonitorTest : public ::testing::Test {
 };
 
 TEST_F(KernelMonitorTest, OurOwnChangesWakeNobody) {
+  AddIpv6();
   ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
   RouteSet moved = desired_;
   moved[0].via.gateway = A("192.168.0.9");
   ASSERT_TRUE(AllOk(Reconcile(*backend_, moved)));
   ASSERT_TRUE(AllOk(Reconcile(*backend_, {})));
-  EXPECT_EQ(Hints(), "");
+  EXPECT_FALSE(RoutesChanged());
 }
 
 TEST_F(KernelMonitorTest, OtherProtocolsRoutesAndObjectsWakeNobody) {
+  AddIpv6();
   Shell(
       "ip route add 10.9.0.0/24 via 192.168.0.9 proto bgp; ip route del 10.9.0.0/24;"
       "ip -6 route add fd09::/64 via fd00::9 proto static; ip -6 route del fd09::/64;"
       "ip nexthop add id 5 via 192.168.0.9 dev lan proto zebra; ip nexthop del id 5");
-  EXPECT_EQ(Hints(), "");
+  EXPECT_FALSE(RoutesChanged());
 }
 
 TEST_F(KernelMonitorTest, SomebodyElsesChangesToOurRoutesAreHints) {
+  AddIpv6();
   ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
   for (const char* command :
        {"ip route del 10.244.1.0/24", "ip -6 route del fd01::/64",
@@ -77,18 +88,19 @@ TEST_F(KernelMonitorTest, SomebodyElsesChangesToOurRoutesAreHints) {
         "ip nexthop add id 9 via 192.168.0.2 dev lan proto 110", "ip nexthop del id 9"}) {
     Shell(command);
     EXPECT_TRUE(Readable()) << command;
-    EXPECT_EQ(Hints(), "routes ") << command;
-    EXPECT_EQ(Hints(), "") << command;
+    EXPECT_TRUE(RoutesChanged()) << command;
+    EXPECT_FALSE(RoutesChanged()) << command;
   }
 }
 
 TEST_F(KernelMonitorTest, ADeletedRouteIsBackAfterTheNextPass) {
+  AddIpv6();
   ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
   Shell("ip route del 10.244.1.0/24 proto 110");
-  ASSERT_EQ(Hints(), "routes ");
+  ASSERT_TRUE(RoutesChanged());
   EXPECT_TRUE(AllOk(Reconcile(*backend_, desired_)));
   EXPECT_EQ(ToText(ReadOrDie(*backend_)), ToText(desired_));
-  EXPECT_EQ(Hints(), "");
+  EXPECT_FALSE(RoutesChanged());
 }
 
 TEST_F(KernelMonitorTest, LinksAndAddressesAreHints) {
@@ -96,6 +108,7 @@ TEST_F(KernelMonitorTest, LinksAndAddressesAreHints) {
   Shell("ip addr add 192.168.99.1/24 dev lan");
   EXPECT_EQ(Hints(), "local ");
   Shell("ip -6 addr add fd77::1/64 dev lan nodad");
+  EXPECT_TRUE(Readable(10000));  // From a worker of the kernel's.
   EXPECT_EQ(Hints(), "local ");
   Shell("ip link set lan down");
   EXPECT_NE(Hints().find("local"), std::string::npos);
@@ -108,17 +121,18 @@ TEST_F(KernelMonitorTest, AllLinksMatterUntilToldWhich) {
 }
 
 TEST_F(KernelMonitorTest, AnOverrunIsAHintForEverythingAndIsOverWhenDrained) {
+  AddIpv6();
   Watch({.own_port_id = backend_->port_id(), .receive_buffer_bytes = 4096});
   Shell(
       "i=0; while [ $i -lt 500 ]; do echo route add 10.$((i / 250)).$((i % 250)).0/24 via "
       "192.168.0.2 proto 110 metric 110; i=$((i + 1)); done | ip -batch -");
   EXPECT_EQ(Hints(), "routes local overrun ");
-  EXPECT_EQ(Hints(), "");
+  EXPECT_FALSE(RoutesChanged());
   // Everything is read again, and what nobody asked for goes.
   EXPECT_TRUE(AllOk(Reconcile(*backend_, desired_)));
   EXPECT_EQ(ToText(ReadOrDie(*backend_)), ToText(desired_));
   Shell("ip route del 10.244.1.0/24 proto 110");
-  EXPECT_EQ(Hints(), "routes ");
+  EXPECT_TRUE(RoutesChanged());
 }
 
 TEST_F(KernelMonitorTest, AnotherProtocolIsWatchedWhenAsked) {
