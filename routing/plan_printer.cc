@@ -33,16 +33,32 @@ std::string ShellWord(const std::string& text) {
   return out + "'";
 }
 
-std::string IpCommand(std::string_view verb, const Route& route, const PlanContext& context) {
-  std::string out = route.dst.is_v4() ? "ip route " : "ip -6 route ";
-  out += std::string(verb) + " " + route.dst.ToString() + " via ";
-  // An IPv4 route through an IPv6 gateway (RTA_VIA) needs the family named.
-  if (route.via.gateway.family() != route.dst.family()) out += "inet6 ";
-  out += route.via.gateway.ToString();
-  if (!route.dev.empty()) out += " dev " + ShellWord(route.dev);
-  out += " proto " + std::to_string(context.protocol) + " metric " + std::to_string(context.metric);
+std::string Mark(const PlanContext& context) {
+  std::string out =
+      " proto " + std::to_string(context.protocol) + " metric " + std::to_string(context.metric);
   if (context.table != 254) out += " table " + std::to_string(context.table);
   return out;
+}
+
+// A route to be added has no nexthop_id.
+std::string IpCommand(std::string_view verb, const Route& route, const PlanContext& context) {
+  std::string out = route.dst.is_v4() ? "ip route " : "ip -6 route ";
+  out += std::string(verb) + " " + route.dst.ToString();
+  if (route.nexthop_id != 0) {
+    // By gateway the kernel (fib_nh_match, seen on 6.18) does not find a route that has an object.
+    out += " nhid " + std::to_string(route.nexthop_id) + Mark(context) + "  # via " +
+           route.via.gateway.ToString();
+    if (!route.dev.empty()) out += " dev " + Printable(route.dev);
+    return out;
+  }
+  // One made by hand may have none, or several.
+  if (!route.via.gateway.IsUnspecified()) {
+    // An IPv4 route through an IPv6 gateway (RTA_VIA) needs the family named.
+    bool other = route.via.gateway.family() != route.dst.family();
+    out += (other ? " via inet6 " : " via ") + route.via.gateway.ToString();
+  }
+  if (!route.dev.empty()) out += " dev " + ShellWord(route.dev);
+  return out + Mark(context);
 }
 
 std::string PrintIp(const RoutePlan& plan, const std::vector<Refusal>& refused,

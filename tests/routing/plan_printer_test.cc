@@ -41,6 +41,27 @@ TEST(PlanPrinterTest, IpIsCommandsThatMakeBeforeTheyBreak) {
       "# refused: worker9 OverlapsNode: 10.244.1.0/24 is already master1's\n");
 }
 
+// By gateway the kernel does not find a route that refers to a nexthop object.
+TEST(PlanPrinterTest, IpDeletesRoutesWithNexthopObjectsByTheirId) {
+  RouteSet actual = {R("10.244.3.0/24", "192.168.0.3", "eth0", ""),
+                     R("fd00:10:244:9::/64", "fd00:192:168::9", "eth0", "")};
+  actual[0].nexthop_id = 77;
+  actual[1].nexthop_id = 78;
+  EXPECT_EQ(
+      PrintPlan(Plan(actual, {R("10.244.3.0/24", "192.168.0.33", "eth0", "worker2")}), {}, kHost,
+                PlanFormat::kIp),
+      "ip route append 10.244.3.0/24 via 192.168.0.33 dev eth0 proto 110 metric 110  # worker2\n"
+      "ip route del 10.244.3.0/24 nhid 77 proto 110 metric 110  # via 192.168.0.3 dev eth0\n"
+      "ip -6 route del fd00:10:244:9::/64 nhid 78 proto 110 metric 110"
+      "  # via fd00:192:168::9 dev eth0\n");
+}
+
+TEST(PlanPrinterTest, IpDeletesARouteWithoutGatewayWithoutNamingOne) {
+  EXPECT_EQ(
+      PrintPlan(Plan({R("10.244.3.0/24", "0.0.0.0", "eth0", "")}, {}), {}, kHost, PlanFormat::kIp),
+      "ip route del 10.244.3.0/24 dev eth0 proto 110 metric 110\n");
+}
+
 TEST(PlanPrinterTest, IpNamesAnotherTableAndQuotesLinkNames) {
   PlanContext context = kHost;
   context.table = 100;
