@@ -28,8 +28,8 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr size_t kMaxBody = 256u << 20;
 constexpr size_t kPieceBytes = 128u << 10;
-// Go's HTTP server knows the length of a body that ends within its first buffer.
-constexpr size_t kMaxLengthBytes = 2048;
+// Go's HTTP server sends the length of a body that ends within its first buffer.
+constexpr size_t kMaxLengthBytes = 4096;
 
 SteadyClock::duration Seconds(double seconds) {
   return std::chrono::duration_cast<SteadyClock::duration>(std::chrono::duration<double>(seconds));

@@ -20,7 +20,8 @@
 DEFINE_string(address, "127.0.0.1", "IP addresses to listen on, comma separated");
 DEFINE_int32(port, 0, "port on all of them; 0: a free one");
 DEFINE_string(port_file, "", "file to write the port to once connections are accepted");
-DEFINE_int32(ready_fd, -1, "descriptor to write \"PORT CONTROL_PORT\\n\" to, then close");
+DEFINE_int32(ready_fd, -1,
+             "descriptor to write \"PORT CONTROL_PORT\\n\" to instead of standard output");
 DEFINE_string(token, "", "bearer tokens of the user \"admin\", comma separated");
 DEFINE_string(token_file, "", "file with lines of token,user");
 DEFINE_string(denied_users, "", "users that are known but may do nothing, comma separated");
@@ -175,18 +176,19 @@ Status Announce(const HttpServer& server, const std::string& ca_pem) {
   if (!FLAGS_port_file.empty()) {
     PODROUTE_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_port_file, port + "\n"));
   }
-  for (const std::string& address : SplitCommas(FLAGS_address)) {
-    std::printf("listening on %s://%s:%s\n", ca_pem.empty() ? "http" : "https",
-                IpAddress::Parse(address)->ToUrlHost().c_str(), port.c_str());
-  }
-  std::fflush(stdout);
   if (FLAGS_ready_fd >= 0) {
     std::string line = port + " " + control_port + "\n";
     if (write(FLAGS_ready_fd, line.data(), line.size()) < 0) {
       return Status::FromErrno(errno, "write to --ready_fd");
     }
     close(FLAGS_ready_fd);
+    return Status::Ok();
   }
+  for (const std::string& address : SplitCommas(FLAGS_address)) {
+    std::printf("listening on %s://%s:%s\n", ca_pem.empty() ? "http" : "https",
+                IpAddress::Parse(address)->ToUrlHost().c_str(), port.c_str());
+  }
+  std::fflush(stdout);
   return Status::Ok();
 }
 

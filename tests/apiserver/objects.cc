@@ -28,6 +28,8 @@ void CanonicaliseMetadata(JsonValue& metadata, JsonAllocator& allocator) {
   for (std::string_view key : {"labels", "annotations"}) {
     if (JsonValue* map = Find(metadata, key)) SortMembers(*map, allocator);
   }
+  // The store fills it in, where it stands.
+  SetDefault(metadata, "resourceVersion", JsonString("", allocator), allocator);
   OrderMembers(metadata,
                {"name", "generateName", "namespace", "uid", "resourceVersion", "generation",
                 "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels",

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -47,7 +49,28 @@ Result<UniqueFd> Connect(const std::string& address, uint16_t port) {
   return fd;
 }
 
-// Joins the chunks; nullopt-like empty result is a cut body.
+struct FreeTls {
+  void operator()(SSL_CTX* p) const { SSL_CTX_free(p); }
+  void operator()(SSL* p) const { SSL_free(p); }
+};
+using TlsPtr = std::unique_ptr<SSL, FreeTls>;
+
+Result<TlsPtr> Handshake(int fd, const std::string& address, const std::string& ca_file) {
+  std::unique_ptr<SSL_CTX, FreeTls> context(SSL_CTX_new(TLS_client_method()));
+  if (SSL_CTX_load_verify_locations(context.get(), ca_file.c_str(), nullptr) != 1) {
+    return Status(StatusCode::kInvalidArgument, "no certificate in " + ca_file);
+  }
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  TlsPtr tls(SSL_new(context.get()));
+  X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls.get()), address.c_str());
+  SSL_set_fd(tls.get(), fd);
+  if (SSL_connect(tls.get()) != 1) {
+    return Status(StatusCode::kUnavailable, "TLS handshake with " + address + " failed");
+  }
+  return tls;
+}
+
+// Joins the chunks.
 Result<std::string> Unchunk(std::string_view body) {
   std::string out;
   while (true) {
@@ -116,23 +139,30 @@ Result<std::string> FindExecutable() {
 
 Result<SimpleResponse> HttpCall(const std::string& address, uint16_t port,
                                 const std::string& method, const std::string& target,
-                                const std::vector<std::string>& headers, const std::string& body) {
+                                const std::vector<std::string>& headers, const std::string& body,
+                                const std::string& ca_file) {
   PODROUTE_ASSIGN_OR_RETURN(UniqueFd fd, Connect(address, port));
+  TlsPtr tls;
+  if (!ca_file.empty()) {
+    PODROUTE_ASSIGN_OR_RETURN(tls, Handshake(fd.get(), address, ca_file));
+  }
   std::string request = method + " " + target + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n";
   for (const std::string& header : headers) request += header + "\r\n";
   request += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   for (size_t sent = 0; sent < request.size();) {
-    ssize_t n = send(fd.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
+    ssize_t n =
+        tls ? SSL_write(tls.get(), request.data() + sent, static_cast<int>(request.size() - sent))
+            : send(fd.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Status::FromErrno(errno, "send");
+    if (n <= 0) return Status::FromErrno(errno, "send");
     sent += static_cast<size_t>(n);
   }
   std::string answer;
   std::vector<char> buffer(size_t{1} << 16);
   while (true) {
-    ssize_t n = recv(fd.get(), buffer.data(), buffer.size(), 0);
+    ssize_t n = tls ? SSL_read(tls.get(), buffer.data(), static_cast<int>(buffer.size()))
+                    : recv(fd.get(), buffer.data(), buffer.size(), 0);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && answer.empty()) return Status::FromErrno(errno, "receive");
     if (n <= 0) break;
     answer.append(buffer.data(), static_cast<size_t>(n));
   }
@@ -225,7 +255,7 @@ Result<SimpleResponse> ServerProcess::Call(const std::string& method, const std:
   std::vector<std::string> headers;
   if (!options_.token.empty()) headers.push_back("Authorization: Bearer " + options_.token);
   if (!body.empty()) headers.push_back("Content-Type: " + content_type);
-  return HttpCall(host(), port_, method, target, headers, body);
+  return HttpCall(host(), port_, method, target, headers, body, ca_file());
 }
 
 int ServerProcess::Terminate() {

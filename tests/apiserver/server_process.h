@@ -22,10 +22,10 @@
 namespace podroute {
 
 struct ServerProcessOptions {
-  bool tls = false;                      // With a certificate authority of its own.
-  std::string address = "127.0.0.1";     // "::1" works too.
-  std::string token = "test-token";      // "": everybody may do everything.
-  std::vector<std::string> extra_flags;  // "--history=10"
+  bool tls = false;                           // With a certificate authority of its own.
+  std::string address = "127.0.0.1";          // "::1" works too.
+  std::string token = "test-token";           // "": everybody may do everything.
+  std::vector<std::string> extra_flags = {};  // "--history=10"
 };
 
 struct SimpleResponse {
@@ -34,17 +34,19 @@ struct SimpleResponse {
   std::string body;                            // Without chunk sizes.
 };
 
-// One HTTP/1.1 request over a connection of its own, plain, blocking; reads to the end of the body.
-// `headers` are complete lines without their line ends.
+// One HTTP/1.1 request over a connection of its own, blocking; reads to the end of the body. With
+// `ca_file` over TLS, verified against it and the address. `headers` are complete lines without
+// their line ends. kUnavailable when the answer is cut.
 Result<SimpleResponse> HttpCall(const std::string& address, uint16_t port,
                                 const std::string& method, const std::string& target,
                                 const std::vector<std::string>& headers = {},
-                                const std::string& body = "");
+                                const std::string& body = "", const std::string& ca_file = "");
 
 // Not thread-safe, but for Control and Call.
 class ServerProcess {
  public:
-  // Returns once the server accepts connections. kNotFound when the executable is not in the
+  // Returns once the server accepts connections. The server dies with the thread that calls this.
+  // kNotFound when the executable is not in the
   // runfiles.
   static Result<std::unique_ptr<ServerProcess>> Start(const ServerProcessOptions& options = {});
   // Ends it and removes its files.
@@ -68,7 +70,7 @@ class ServerProcess {
   Result<std::string> Control(const std::string& method, const std::string& order,
                               const std::string& body = "") const;
 
-  // A request to the API with the token. REQUIRES: no TLS.
+  // A request to the API with the token, over TLS where the server has it.
   Result<SimpleResponse> Call(const std::string& method, const std::string& target,
                               const std::string& body = "",
                               const std::string& content_type = "application/json") const;
