@@ -76,15 +76,20 @@ MacAddress ChooseMac(const CniCall& call, const CniResult& result) {
   return MacFor(AttachmentOf(call.args));
 }
 
+// Whether the hardware address is the one that goes with the pod's first IP address.
+bool HasOwnMac(const MacAddress& mac, const CniResult& result) {
+  return result.ips.empty() || mac == MacFor(result.ips[0].address.address);
+}
+
 // Pod side of ADD.
-Result<LinkDetails> ConfigurePod(const CniCall& call, int netns, const CniResult& result) {
+Result<LinkSummary> ConfigurePod(const CniCall& call, int netns, const CniResult& result) {
   LinkOps::PodSetup setup;
   setup.interface = call.args.interface;
   setup.ips = result.ips;
   setup.routes = result.routes;
   setup.detect_duplicates = call.conf.duplicate_address_detection;
   setup.up = !call.conf.disable_container_interface;
-  LinkDetails pod_end;
+  LinkSummary pod_end;
   Status configured = RunInNetns(netns, [&]() -> Status {
     PODROUTE_ASSIGN_OR_RETURN(std::unique_ptr<NetlinkSocket> netlink, NetlinkSocket::Create());
     LinkOps ops(*netlink);
@@ -95,16 +100,12 @@ Result<LinkDetails> ConfigurePod(const CniCall& call, int netns, const CniResult
   return pod_end;
 }
 
-CniInterface ToInterface(const LinkDetails& link, const std::string& sandbox) {
-  return {link.name, link.mac ? MacToString(*link.mac) : "", sandbox, link.mtu};
-}
-
 // Host and pod side of ADD, with the addresses known.
 CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOps& ops,
                         Undo& undo) {
   const NetConf& conf = call.conf;
   CniAttachment attachment = AttachmentOf(call.args);
-  Result<LinkDetails> bridge = ops.EnsureBridge(conf.bridge, conf.mtu, conf.promisc_mode);
+  Result<LinkSummary> bridge = ops.EnsureBridge(conf.bridge, conf.mtu, conf.promisc_mode);
   if (!bridge.ok()) return KernelError(bridge.status());
   LinkOps::Plug plug;
   plug.veth.host_name = HostVethName(attachment);
@@ -112,6 +113,7 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
   plug.veth.pod_netns = netns;
   plug.veth.pod_mac = ChooseMac(call, result);
   plug.veth.mtu = conf.mtu != 0 ? conf.mtu : bridge->mtu;
+  plug.bridge_name = conf.bridge;
   plug.bridge = bridge->ifindex;
   plug.hairpin = conf.hairpin_mode;
   plug.alias = HostVethAlias(conf.name, attachment);
@@ -123,14 +125,21 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
     // unused.
     Status ready = EnsureGatewayAddresses(ops, conf, bridge->ifindex, result.ips);
     if (ready.ok()) ready = EnsureForwarding(conf.bridge, result.ips);
-    if (ready.ok()) ready = ops.SetNeighbours(bridge->ifindex, result.ips, plug.veth.pod_mac);
     if (!ready.ok()) return KernelError(ready);
   }
-  Result<LinkDetails> pod_end = ConfigurePod(call, netns, result);
+  if (!HasOwnMac(plug.veth.pod_mac, result)) {
+    // Whoever had the addresses before had another hardware address: the host must not try that
+    // first.
+    Status told = ops.SetNeighbours(bridge->ifindex, result.ips, plug.veth.pod_mac);
+    if (!told.ok()) return KernelError(told);
+  }
+  Result<LinkSummary> pod_end = ConfigurePod(call, netns, result);
   if (!pod_end.ok()) return KernelError(pod_end.status());
 
-  result.interfaces = {ToInterface(*bridge, ""), ToInterface(*host_end, ""),
-                       ToInterface(*pod_end, call.args.netns)};
+  result.interfaces = {
+      {conf.bridge, MacToString(bridge->mac), "", bridge->mtu},
+      {plug.veth.host_name, host_end->mac ? MacToString(*host_end->mac) : "", "", host_end->mtu},
+      {attachment.interface, MacToString(pod_end->mac), call.args.netns, pod_end->mtu}};
   for (CniIp& ip : result.ips) ip.interface = 2;  // The pod's.
   return result;
 }

@@ -72,10 +72,10 @@ std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message) {
   if (attributes.has(IFLA_LINKINFO)) {
     NetlinkAttributes info(attributes.get(IFLA_LINKINFO));
     link.kind = info.Text(IFLA_INFO_KIND);
-    if (info.Text(IFLA_INFO_SLAVE_KIND) == "bridge") {
+    link.bridge_port = info.Text(IFLA_INFO_SLAVE_KIND) == "bridge";
+    if (link.bridge_port) {
       NetlinkAttributes port(info.get(IFLA_INFO_SLAVE_DATA));
       link.hairpin = FirstByte(port, IFLA_BRPORT_MODE) != 0;
-      link.forwarding = FirstByte(port, IFLA_BRPORT_STATE) == BR_STATE_FORWARDING;
     }
   }
   return link;

@@ -27,8 +27,8 @@ struct LinkDetails {
   int master = 0;  // ifindex; 0: none.
   int peer = 0;    // IFLA_LINK: a veth's other end, in its own namespace.
   std::optional<MacAddress> mac;
+  bool bridge_port = false;
   bool hairpin = false;
-  bool forwarding = false;  // Bridge ports: BR_STATE_FORWARDING.
 };
 std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message);
 

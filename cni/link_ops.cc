@@ -13,7 +13,6 @@ namespace podroute {
 namespace {
 
 constexpr char kAliasPrefix[] = "podroute ";
-constexpr int kLoopbackIndex = 1;  // The kernel makes it first in every namespace.
 
 // FNV-1a, finished as in MurmurHash3 so that every input bit reaches every output bit.
 uint64_t Hash(std::string_view text) {
@@ -164,8 +163,8 @@ Result<std::vector<KernelRoute>> LinkOps::RoutesOf(int ifindex) {
   return routes;
 }
 
-Result<LinkDetails> LinkOps::EnsureBridge(const std::string& name, uint32_t mtu, bool promiscuous) {
-  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, FindLink(name));
+Result<LinkSummary> LinkOps::EnsureBridge(const std::string& name, uint32_t mtu, bool promiscuous) {
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> link, QueryLink(name));
   if (!link) {
     NetlinkBatch batch;
     // An address of its own, or the bridge would take over its lowest port's, and change it under
@@ -174,13 +173,8 @@ Result<LinkDetails> LinkOps::EnsureBridge(const std::string& name, uint32_t mtu,
     Status created = Run(batch, "create bridge " + name);
     // Another ADD may have been quicker.
     if (!created.ok() && created.code() != StatusCode::kAlreadyExists) return created;
-    PODROUTE_ASSIGN_OR_RETURN(link, FindLink(name));
+    PODROUTE_ASSIGN_OR_RETURN(link, QueryLink(name));
     if (!link) return Status(StatusCode::kUnavailable, "bridge " + name + " went away");
-  }
-  if (link->kind != "bridge") {
-    return Status(
-        StatusCode::kInvalidArgument,
-        name + " is " + (link->kind.empty() ? "a device" : link->kind) + ", not a bridge");
   }
   uint32_t wanted = IFF_UP | (promiscuous ? uint32_t{IFF_PROMISC} : 0u);
   if ((link->flags & wanted) != wanted) {
@@ -225,8 +219,15 @@ Result<LinkDetails> LinkOps::PlugIn(const Plug& plug) {
                               if (auto link = DecodeLinkDetails(message))
                                 host_end = std::move(link);
                             }));
-  if (failures.empty() && host_end) return *host_end;
-  std::string what = "plug " + plug.veth.pod_name + " (host end " + name + ") into the bridge";
+  if (failures.empty() && host_end && host_end->bridge_port) return *host_end;
+  std::string what =
+      "plug " + plug.veth.pod_name + " (host end " + name + ") into " + plug.bridge_name;
+  bool made = failures.empty() || failures.front().index > 0;
+  if (made && host_end && !host_end->bridge_port) {
+    (void)DeleteLink(name);
+    return Status(StatusCode::kInvalidArgument,
+                  what + ": " + plug.bridge_name + " is not a bridge");
+  }
   if (failures.empty()) return Status(StatusCode::kInternal, what + ": no answer");
   // If the pair could not be made, what came after it failed too, or met an older link of that name
   // and found it as it should be. Else the pair is ours to remove.
@@ -250,13 +251,16 @@ Status LinkOps::SetNeighbours(int bridge, const std::vector<CniIp>& ips, const M
   return Run(batch, "tell the host the pod's hardware address");
 }
 
-Result<LinkDetails> LinkOps::ConfigurePod(const PodSetup& setup) {
-  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, FindLink(setup.interface));
+Result<LinkSummary> LinkOps::ConfigurePod(const PodSetup& setup) {
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> link, QueryLink(setup.interface));
   if (!link) return Status(StatusCode::kNotFound, setup.interface + " is not in the pod");
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> loopback, QueryLink("lo"));
   NetlinkBatch batch;
   std::vector<std::string> steps;
-  EncodeSetLinkFlags(batch, kLoopbackIndex, IFF_UP);
-  steps.emplace_back("set lo up");
+  if (loopback && (loopback->flags & IFF_UP) == 0) {
+    EncodeSetLinkFlags(batch, loopback->ifindex, IFF_UP);
+    steps.emplace_back("set lo up");
+  }
   if (setup.up) {
     EncodeSetLinkFlags(batch, link->ifindex, IFF_UP);
     steps.push_back("set " + setup.interface + " up");

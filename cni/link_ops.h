@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "cni/cni_types.h"
 #include "cni/link_codec.h"
+#include "cni/link_query.h"
 #include "routing/netlink_socket.h"
 
 namespace podroute {
@@ -35,7 +36,8 @@ MacAddress MacFor(const IpAddress& address);
 // Where there is no address: always the same for the same attachment.
 MacAddress MacFor(const CniAttachment& attachment);
 
-// Links and addresses of the namespace that `netlink` was made in. Neither owns nor closes it.
+// Links and addresses of the namespace that `netlink` was made in, which the calling thread must be
+// in too. Neither owns nor closes it.
 class LinkOps {
  public:
   explicit LinkOps(NetlinkTransport& netlink) : netlink_(netlink) {}
@@ -47,9 +49,9 @@ class LinkOps {
   // Every unicast route of the main table through `ifindex`.
   Result<std::vector<KernelRoute>> RoutesOf(int ifindex);
 
-  // The bridge of that name, up; made when it is not there. Two processes may do so at once.
-  // InvalidArgument when a link that is no bridge has the name.
-  Result<LinkDetails> EnsureBridge(const std::string& name, uint32_t mtu, bool promiscuous);
+  // The bridge of that name, up; made when it is not there. Two processes may do so at once. That a
+  // link which is already there is a bridge, PlugIn will tell.
+  Result<LinkSummary> EnsureBridge(const std::string& name, uint32_t mtu, bool promiscuous);
 
   Status SetUp(const LinkDetails& link);
 
@@ -59,6 +61,7 @@ class LinkOps {
 
   struct Plug {
     VethSpec veth;
+    std::string bridge_name;  // For messages.
     int bridge = 0;
     bool hairpin = false;
     std::string alias;
@@ -82,7 +85,7 @@ class LinkOps {
   };
   // In the pod's namespace: loopback and the interface up, addresses, routes. Returns the
   // interface.
-  Result<LinkDetails> ConfigurePod(const PodSetup& setup);
+  Result<LinkSummary> ConfigurePod(const PodSetup& setup);
 
  private:
   // The first failure as a Status; what the messages do is `what`.

@@ -93,7 +93,7 @@ class NetlinkSocket : public NetlinkTransport {
   const int fd_;
   size_t max_messages_ = 0;  // In one send.
   uint32_t sequence_ = 1;
-  std::vector<uint8_t> buffer_;
+  const std::unique_ptr<uint8_t[]> buffer_;
 };
 
 // A non-blocking NETLINK_ROUTE socket that gets notifications of `groups` (RTNLGRP_*), with a
@@ -117,7 +117,7 @@ class NotificationSocket {
   explicit NotificationSocket(nl_sock* socket);
   nl_sock* const socket_;
   const int fd_;
-  std::vector<uint8_t> buffer_;
+  const std::unique_ptr<uint8_t[]> buffer_;
 };
 
 }  // namespace podroute

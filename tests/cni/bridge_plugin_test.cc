@@ -176,8 +176,17 @@ TEST_F(BridgePluginTest, WhatFailsHalfWayIsUndone) {
   // A bridge that is none.
   Shell("ip link add br9 type veth peer name br9p");
   answer = Call("ADD", "c", pod.path(), V4(R"("bridge":"br9",)"));
-  EXPECT_TRUE(Has(answer.output, "br9 is veth, not a bridge")) << answer.output;
+  EXPECT_TRUE(Has(answer.output, "into br9")) << answer.output;
   Shell("ip link del br9");
+  ExpectNothingLeft();
+}
+
+TEST_F(BridgePluginTest, AMasterThatIsNoBridgeIsRefused) {
+  if (TryShell("ip link add vrf9 type vrf table 9") != 0) GTEST_SKIP() << "no VRFs here";
+  TestPod pod;
+  CniAnswer answer = Call("ADD", "a", pod.path(), V4(R"("bridge":"vrf9",)"));
+  EXPECT_EQ(answer.exit_code, 1);
+  EXPECT_TRUE(Has(answer.output, "vrf9 is not a bridge")) << answer.output;
   ExpectNothingLeft();
 }
 
