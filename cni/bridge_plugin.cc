@@ -109,6 +109,7 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
   if (!bridge.ok()) return KernelError(bridge.status());
   LinkOps::Plug plug;
   plug.veth.host_name = HostVethName(attachment);
+  plug.veth.host_mac = RandomMac();
   plug.veth.pod_name = attachment.interface;
   plug.veth.pod_netns = netns;
   plug.veth.pod_mac = ChooseMac(call, result);
@@ -117,8 +118,8 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
   plug.bridge = bridge->ifindex;
   plug.hairpin = conf.hairpin_mode;
   plug.alias = HostVethAlias(conf.name, attachment);
-  Result<LinkDetails> host_end = ops.PlugIn(plug);
-  if (!host_end.ok()) return KernelError(host_end.status());
+  Status plugged = ops.PlugIn(plug);
+  if (!plugged.ok()) return KernelError(plugged);
   undo.SetLink(&ops, plug.veth.host_name);
   if (conf.is_gateway) {
     // After the port, whose label keeps an ADD of another network from taking the address for
@@ -138,7 +139,7 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
 
   result.interfaces = {
       {conf.bridge, MacToString(bridge->mac), "", bridge->mtu},
-      {plug.veth.host_name, host_end->mac ? MacToString(*host_end->mac) : "", "", host_end->mtu},
+      {plug.veth.host_name, MacToString(plug.veth.host_mac), "", plug.veth.mtu},
       {attachment.interface, MacToString(pod_end->mac), call.args.netns, pod_end->mtu}};
   for (CniIp& ip : result.ips) ip.interface = 2;  // The pod's.
   return result;

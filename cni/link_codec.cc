@@ -72,8 +72,7 @@ std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message) {
   if (attributes.has(IFLA_LINKINFO)) {
     NetlinkAttributes info(attributes.get(IFLA_LINKINFO));
     link.kind = info.Text(IFLA_INFO_KIND);
-    link.bridge_port = info.Text(IFLA_INFO_SLAVE_KIND) == "bridge";
-    if (link.bridge_port) {
+    if (info.Text(IFLA_INFO_SLAVE_KIND) == "bridge") {
       NetlinkAttributes port(info.get(IFLA_INFO_SLAVE_DATA));
       link.hairpin = FirstByte(port, IFLA_BRPORT_MODE) != 0;
     }
@@ -128,6 +127,7 @@ void EncodeCreateBridge(NetlinkBatch& batch, std::string_view name, const MacAdd
 void EncodeCreateVeth(NetlinkBatch& batch, const VethSpec& spec) {
   batch.Begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, LinkHeader());
   batch.PutText(IFLA_IFNAME, spec.host_name);
+  batch.Put(IFLA_ADDRESS, BytesOf(spec.host_mac));
   if (spec.mtu != 0) batch.PutU32(IFLA_MTU, spec.mtu);
   size_t info = batch.Nest(IFLA_LINKINFO);
   batch.PutText(IFLA_INFO_KIND, "veth");

@@ -27,7 +27,6 @@ struct LinkDetails {
   int master = 0;  // ifindex; 0: none.
   int peer = 0;    // IFLA_LINK: a veth's other end, in its own namespace.
   std::optional<MacAddress> mac;
-  bool bridge_port = false;
   bool hairpin = false;
 };
 std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message);
@@ -50,6 +49,7 @@ void EncodeCreateBridge(NetlinkBatch& batch, std::string_view name, const MacAdd
 
 struct VethSpec {
   std::string host_name;
+  MacAddress host_mac{};
   std::string pod_name;
   int pod_netns = -1;  // A descriptor; must stay open until the batch is sent.
   MacAddress pod_mac{};

@@ -23,14 +23,6 @@ uint64_t Hash(std::string_view text) {
   return hash ^ (hash >> 33);
 }
 
-MacAddress RandomMac() {
-  MacAddress mac{};
-  // Six bytes are never short, and the pool is ready long before a pod starts.
-  if (getrandom(mac.data(), mac.size(), 0) < 0) mac = {0, 0x58, 0, 0, 0, 1};
-  mac[0] = static_cast<uint8_t>((mac[0] & 0xfc) | 0x02);  // Unicast, locally administered.
-  return mac;
-}
-
 MacAddress MacFromHash(uint64_t hash) {
   MacAddress mac = {0x0a, 0x58, 0, 0, 0, 0};
   for (size_t i = 2; i < mac.size(); ++i) mac[i] = static_cast<uint8_t>(hash >> (i * 8));
@@ -94,6 +86,14 @@ MacAddress MacFor(const IpAddress& address) {
 }
 
 MacAddress MacFor(const CniAttachment& attachment) { return MacFromHash(HashOf(attachment)); }
+
+MacAddress RandomMac() {
+  MacAddress mac{};
+  // Six bytes are never short, and the pool is ready long before a pod starts.
+  if (getrandom(mac.data(), mac.size(), 0) < 0) mac = {0, 0x58, 0, 0, 0, 1};
+  mac[0] = static_cast<uint8_t>((mac[0] & 0xfc) | 0x02);  // Unicast, locally administered.
+  return mac;
+}
 
 Status LinkOps::Run(NetlinkBatch& batch, const std::string& what) {
   PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures, netlink_.Execute(batch));
@@ -206,32 +206,36 @@ Status LinkOps::DeleteAddress(int ifindex, const IpWithLength& address) {
   return failures[0].ToStatus("take " + address.ToString() + " from the bridge");
 }
 
-Result<LinkDetails> LinkOps::PlugIn(const Plug& plug) {
+Status LinkOps::PlugIn(const Plug& plug) {
   const std::string& name = plug.veth.host_name;
   NetlinkBatch batch;
+  // First: later it would wait for the kernel's own work on the new link, which holds the RTNL
+  // lock.
+  EncodeGetLinkByName(batch, plug.bridge_name);
   EncodeCreateVeth(batch, plug.veth);
   EncodePlugIn(batch, name, plug.bridge, plug.alias);
   EncodePortUp(batch, name, plug.hairpin);
-  EncodeGetLinkByName(batch, name);
-  std::optional<LinkDetails> host_end;
+  std::optional<LinkDetails> bridge;
   PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures,
                             netlink_.Execute(batch, [&](const NetlinkMessage& message) {
-                              if (auto link = DecodeLinkDetails(message))
-                                host_end = std::move(link);
+                              if (auto link = DecodeLinkDetails(message)) bridge = std::move(link);
                             }));
-  if (failures.empty() && host_end && host_end->bridge_port) return *host_end;
-  std::string what =
-      "plug " + plug.veth.pod_name + " (host end " + name + ") into " + plug.bridge_name;
-  bool made = failures.empty() || failures.front().index > 0;
-  if (made && host_end && !host_end->bridge_port) {
-    (void)DeleteLink(name);
-    return Status(StatusCode::kInvalidArgument,
-                  what + ": " + plug.bridge_name + " is not a bridge");
-  }
-  if (failures.empty()) return Status(StatusCode::kInternal, what + ": no answer");
+  bool is_bridge = bridge && bridge->kind == "bridge";
+  if (failures.empty() && is_bridge) return Status::Ok();
+  constexpr size_t kCreate = 1;  // In the batch.
   // If the pair could not be made, what came after it failed too, or met an older link of that name
   // and found it as it should be. Else the pair is ours to remove.
-  if (failures.front().index > 0) (void)DeleteLink(name);
+  bool made = std::none_of(failures.begin(), failures.end(),
+                           [](const NetlinkFailure& failure) { return failure.index == kCreate; });
+  if (made) (void)DeleteLink(name);
+  std::string what =
+      "plug " + plug.veth.pod_name + " (host end " + name + ") into " + plug.bridge_name;
+  if (bridge && !is_bridge) {
+    return Status(StatusCode::kInvalidArgument,
+                  what + ": " + plug.bridge_name + " is " +
+                      (bridge->kind.empty() ? "a device" : bridge->kind) + ", not a bridge");
+  }
+  if (failures.empty()) return Status(StatusCode::kInternal, what + ": no answer");
   return failures.front().ToStatus(what);
 }
 

@@ -36,6 +36,9 @@ MacAddress MacFor(const IpAddress& address);
 // Where there is no address: always the same for the same attachment.
 MacAddress MacFor(const CniAttachment& attachment);
 
+// For a link that nobody's cache knows. Locally administered.
+MacAddress RandomMac();
+
 // Links and addresses of the namespace that `netlink` was made in, which the calling thread must be
 // in too. Neither owns nor closes it.
 class LinkOps {
@@ -61,14 +64,14 @@ class LinkOps {
 
   struct Plug {
     VethSpec veth;
-    std::string bridge_name;  // For messages.
+    std::string bridge_name;
     int bridge = 0;
     bool hairpin = false;
     std::string alias;
   };
-  // Makes the pair and puts its host end, which it returns, into the bridge. AlreadyExists when
-  // either name is taken. On any other error nothing is left of it.
-  Result<LinkDetails> PlugIn(const Plug& plug);
+  // Makes the pair and puts its host end into the bridge. AlreadyExists when either name is taken,
+  // InvalidArgument when the bridge is none. On error nothing is left of it.
+  Status PlugIn(const Plug& plug);
 
   // False when there was none of that name. Waits for the kernel's grace period, about 20 ms.
   Result<bool> DeleteLink(const std::string& name);

@@ -176,7 +176,7 @@ TEST_F(BridgePluginTest, WhatFailsHalfWayIsUndone) {
   // A bridge that is none.
   Shell("ip link add br9 type veth peer name br9p");
   answer = Call("ADD", "c", pod.path(), V4(R"("bridge":"br9",)"));
-  EXPECT_TRUE(Has(answer.output, "into br9")) << answer.output;
+  EXPECT_TRUE(Has(answer.output, "br9 is veth, not a bridge")) << answer.output;
   Shell("ip link del br9");
   ExpectNothingLeft();
 }
@@ -186,7 +186,7 @@ TEST_F(BridgePluginTest, AMasterThatIsNoBridgeIsRefused) {
   TestPod pod;
   CniAnswer answer = Call("ADD", "a", pod.path(), V4(R"("bridge":"vrf9",)"));
   EXPECT_EQ(answer.exit_code, 1);
-  EXPECT_TRUE(Has(answer.output, "vrf9 is not a bridge")) << answer.output;
+  EXPECT_TRUE(Has(answer.output, "vrf9 is vrf, not a bridge")) << answer.output;
   ExpectNothingLeft();
 }
 
