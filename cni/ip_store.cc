@@ -138,16 +138,27 @@ Result<bool> IpStore::Reserve(const IpAddress& address, const CniAttachment& own
   if (error != 0) unlinkat(directory, kNewFile, 0);
   if (error == EEXIST) return false;
   if (error != 0) return Status::FromErrno(error, "reserve " + PathOf(address));
-  std::string last_name = "last_reserved_ip." + std::to_string(set);
-  // Rewritten in place, as the reference plugin does; a reader that finds it torn starts afresh.
-  UniqueFd last(
-      openat(directory, last_name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode));
-  if (!last || write(last.get(), name.data(), name.size()) != static_cast<ssize_t>(name.size())) {
-    Status failed = Status::FromErrno(errno, "write " + directory_ + "/" + last_name);
+  Status kept = KeepLastReserved(name, set);
+  if (!kept.ok()) {
     unlinkat(directory, name.c_str(), 0);
-    return failed;
+    return kept;
   }
   return true;
+}
+
+// Rewritten in place, as the reference plugin does. Not cut to nothing first: ext4 then writes the
+// new content to the disk when the file is closed, 2 ms. What a kill leaves torn is another address
+// or none, and the walk begins there.
+Status IpStore::KeepLastReserved(const std::string& address, size_t set) {
+  std::string name = "last_reserved_ip." + std::to_string(set);
+  UniqueFd file(
+      openat(directory_fd_.get(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, kFileMode));
+  auto size = static_cast<off_t>(address.size());
+  if (!file || pwrite(file.get(), address.data(), address.size(), 0) != size ||
+      ftruncate(file.get(), size) != 0) {
+    return Status::FromErrno(errno, "write " + directory_ + "/" + name);
+  }
+  return Status::Ok();
 }
 
 void IpStore::Link(const CniAttachment& owner, const std::vector<IpAddress>& addresses) {

@@ -79,6 +79,7 @@ class IpStore {
   IpStore(std::string directory, std::string link_directory, UniqueFd directory_fd, UniqueFd lock);
   static Result<IpStore> Lock(std::string directory, std::string link_directory);
 
+  Status KeepLastReserved(const std::string& address, size_t set);
   std::string PathOf(const IpAddress& address) const;
   std::string LinkName(const CniAttachment& owner) const;
   std::optional<CniAttachment> OwnerOf(const IpAddress& address) const;

@@ -107,8 +107,9 @@ void EncodeDumpPorts(NetlinkBatch& batch, int bridge) {
   batch.PutU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 }
 
-void EncodeDumpAddressesOf(NetlinkBatch& batch, int ifindex) {
+void EncodeDumpAddressesOf(NetlinkBatch& batch, int family, int ifindex) {
   ifaddrmsg header{};
+  header.ifa_family = static_cast<uint8_t>(family);
   header.ifa_index = static_cast<uint32_t>(ifindex);
   batch.Begin(RTM_GETADDR, NLM_F_DUMP, header);
 }

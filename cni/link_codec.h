@@ -42,7 +42,9 @@ std::optional<AddressDetails> DecodeAddressDetails(const NetlinkMessage& message
 void EncodeGetLinkByName(NetlinkBatch& batch, std::string_view name);
 // All links whose master is `bridge`.
 void EncodeDumpPorts(NetlinkBatch& batch, int bridge);
-void EncodeDumpAddressesOf(NetlinkBatch& batch, int ifindex);
+// AF_INET or AF_INET6: each alone is answered without the RTNL lock (Linux 6.9), both at once with
+// it.
+void EncodeDumpAddressesOf(NetlinkBatch& batch, int family, int ifindex);
 
 void EncodeCreateBridge(NetlinkBatch& batch, std::string_view name, const MacAddress& mac,
                         uint32_t mtu);

@@ -116,18 +116,18 @@ Result<std::optional<LinkDetails>> LinkOps::FindLink(const std::string& name) {
 }
 
 Result<std::vector<AddressDetails>> LinkOps::AddressesOf(int ifindex) {
-  NetlinkBatch batch;
-  EncodeDumpAddressesOf(batch, ifindex);
   std::vector<AddressDetails> addresses;
-  PODROUTE_ASSIGN_OR_RETURN(DumpResult dump,
-                            netlink_.Dump(batch, [&](const NetlinkMessage& message) {
-                              auto address = DecodeAddressDetails(message);
-                              // Kernels before 5.0 ignore the filter.
-                              if (address && address->ifindex == ifindex) {
-                                addresses.push_back(*address);
-                              }
-                            }));
-  (void)dump;  // Interrupted by other links' addresses nearly always, and complete for this one.
+  for (int family : {AF_INET, AF_INET6}) {
+    NetlinkBatch batch;
+    EncodeDumpAddressesOf(batch, family, ifindex);
+    Result<DumpResult> dump = netlink_.Dump(batch, [&](const NetlinkMessage& message) {
+      auto address = DecodeAddressDetails(message);
+      // Kernels before 5.0 ignore the filter.
+      if (address && address->ifindex == ifindex) addresses.push_back(*address);
+    });
+    // Interrupted by other links' addresses nearly always, and complete for this one.
+    if (!dump.ok()) return dump.status();
+  }
   return addresses;
 }
 
