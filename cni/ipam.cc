@@ -29,7 +29,8 @@ CniOr<std::string> FindPlugin(const std::string& type, const std::vector<std::st
                     "ipam.type: \"" + type + "\" must be a plugin's name, not a path", ""};
   }
   for (const std::string& directory : path) {
-    std::string candidate = directory + "/" + type;
+    std::string candidate = directory;
+    candidate.append("/").append(type);
     if (access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   std::string tried;
