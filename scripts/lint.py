@@ -82,8 +82,8 @@ def clang_tidy(sources):
     started = time.monotonic()
     CACHE.mkdir(parents=True, exist_ok=True)
     version = run(["clang-tidy", "--version"]).stdout
-    config = (ROOT / ".clang-tidy").read_text()
-    salt = "\n".join([version, config, *COMPILE_FLAGS]).encode()
+    configs = [(ROOT / p).read_text() for p in (".clang-tidy", "tests/.clang-tidy")]
+    salt = "\n".join([version, *configs, *COMPILE_FLAGS]).encode()
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         failures = [out for out in pool.map(lambda p: tidy_one(p, salt), sources) if out]
     return report("clang-tidy", len(sources), failures, started)
