@@ -23,10 +23,8 @@ class TransportBody : public testing::TestWithParam<bool> {
     if (GetParam()) options.tls = Authority().Issue({"server", {"127.0.0.1"}, false});
     return std::make_unique<ScriptedServer>(options, std::move(script));
   }
-  std::unique_ptr<HttpTransport> Connect(const ScriptedServer& server,
-                                         TransportOptions options = {}) {
-    return MustMake(GetParam() ? TlsConfigFor(server, Authority().pem()) : ConfigFor(server),
-                    options);
+  std::unique_ptr<HttpTransport> Connect(const ScriptedServer& server) {
+    return MustMake(GetParam() ? TlsConfigFor(server, Authority().pem()) : ConfigFor(server));
   }
 };
 
@@ -345,6 +343,7 @@ TEST_P(TransportBody, ManyThreadsShareATransport) {
   });
   auto transport = Connect(*server);
   std::vector<std::thread> threads;
+  threads.reserve(4);
   std::atomic<int> good{0};
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {

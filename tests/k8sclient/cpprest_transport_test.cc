@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -406,6 +408,41 @@ std::vector<int> InheritedDescriptors() {
   }
   closedir(dir);
   return found;
+}
+
+// This process's end of its connection to the server.
+int ClientDescriptor(const ScriptedServer& server) {
+  for (int fd = 3; fd < 256; ++fd) {
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0 &&
+        peer.sin_family == AF_INET && ntohs(peer.sin_port) == server.port()) {
+      return fd;
+    }
+  }
+  return -1;
+}
+
+TEST(CpprestTransport, LetsTheKernelNoticeAPeerThatIsGone) {
+  ScriptedServer server({}, Answering("{}"));
+  TransportOptions options;
+  options.keepalive = std::chrono::seconds(12);
+  options.tcp_user_timeout = std::chrono::seconds(34);
+  auto transport = MustMake(ConfigFor(server), options);
+  auto response = transport->Send(Get("/"));
+  ASSERT_TRUE(response.ok());
+  int fd = ClientDescriptor(server);
+  ASSERT_GE(fd, 0);
+  auto option = [fd](int level, int name) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
+  };
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE), 12);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPINTVL), 4);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 34'000);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_NODELAY), 1);
 }
 
 TEST(CpprestTransport, LeavesNoDescriptorToChildren) {

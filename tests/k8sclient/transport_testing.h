@@ -103,7 +103,7 @@ class Mailbox {
 };
 
 inline ClientConfig ConfigFor(const ScriptedServer& server,
-                              std::shared_ptr<CredentialSource> credentials = nullptr) {
+                              const std::shared_ptr<CredentialSource>& credentials = nullptr) {
   ClientConfig config;
   config.https = false;
   config.host = server.host();
