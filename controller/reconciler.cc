@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -54,6 +55,13 @@ Reconciler::Reconciler(const ReconcilerOptions& options, const ReconcilerWorld& 
       guard_(options.max_delete_fraction),
       retries_(options.retry, *world.clock),
       read_backoff_(options.retry, *world.clock) {}
+
+bool Reconciler::Forget(const std::vector<IpPrefix>& destinations) {
+  if (!actual_) return false;
+  std::set<IpPrefix> gone(destinations.begin(), destinations.end());
+  std::erase_if(*actual_, [&](const Route& route) { return gone.contains(route.dst); });
+  return true;
+}
 
 PassReport Reconciler::RunPass() {
   PassReport report;

@@ -53,6 +53,10 @@ class Reconciler {
   void InvalidateRoutes() { actual_.reset(); }
   void InvalidateLocalNetwork() { local_stale_ = true; }
 
+  // Somebody deleted our routes to these destinations. False when what is there is not known
+  // anyway.
+  bool Forget(const std::vector<IpPrefix>& destinations);
+
   void SetApiServer(std::vector<IpAddress> addresses) {
     options_.desired.api_server = std::move(addresses);
   }

@@ -47,21 +47,23 @@ std::array<sock_filter, 13> Filter(uint8_t protocol, uint32_t own_port_id) {
 }  // namespace
 
 Result<std::unique_ptr<KernelMonitor>> KernelMonitor::Create(const KernelMonitorOptions& options) {
-  std::array<sock_filter, 13> filter = Filter(options.protocol, options.own_port_id);
+  std::array<sock_filter, 13> filter = Filter(options.mark.protocol, options.own_port_id);
   sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
   PODROUTE_ASSIGN_OR_RETURN(
       std::unique_ptr<NotificationSocket> socket,
       NotificationSocket::Create({RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK,
                                   RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NEXTHOP},
                                  options.receive_buffer_bytes, &program));
-  return std::unique_ptr<KernelMonitor>(new KernelMonitor(std::move(socket)));
+  return std::unique_ptr<KernelMonitor>(new KernelMonitor(options, std::move(socket)));
 }
 
 Result<KernelHints> KernelMonitor::Drain() {
   KernelHints hints;
   PODROUTE_ASSIGN_OR_RETURN(
       bool complete, socket_->Drain([&](const NetlinkMessage& message) { Note(message, &hints); }));
-  if (!complete) hints = {true, true, true};
+  if (!complete) {
+    hints.routes_changed = hints.local_network_changed = hints.overrun = true;
+  }
   return hints;
 }
 
@@ -85,6 +87,15 @@ void KernelMonitor::Note(const NetlinkMessage& message, KernelHints* hints) cons
       if (!address || link_local) return;
       hints->local_network_changed = true;
       hints->routes_changed |= message.header.nlmsg_type == RTM_DELADDR;
+      return;
+    }
+    case RTM_DELROUTE: {
+      hints->routes_changed = true;
+      std::optional<KernelRoute> route = DecodeRoute(message);
+      if (route && route->mark == options_.mark && route->type == RTN_UNICAST &&
+          hints->deleted.size() < KernelHints::kMaxDeleted) {
+        hints->deleted.push_back(route->dst);
+      }
       return;
     }
     default:

@@ -7,8 +7,11 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
+#include "base/ip_prefix.h"
 #include "base/status.h"
+#include "routing/netlink_codec.h"
 #include "routing/netlink_socket.h"
 
 namespace podroute {
@@ -18,13 +21,17 @@ struct KernelHints {
   // went down or away, or an address away: that takes routes with it without a word about them
   // (IPv4).
   bool routes_changed = false;
+  // Destinations of routes of ours that somebody deleted, as far as the kernel said so; at most
+  // kMaxDeleted. They can be put back at once; routes_changed says to read everything as well.
+  static constexpr size_t kMaxDeleted = 1000;
+  std::vector<IpPrefix> deleted;
   // A link that matters, or an address; often nothing that LocalNetwork shows.
   bool local_network_changed = false;
   bool overrun = false;  // Notifications were lost: both of the above are set too.
 };
 
 struct KernelMonitorOptions {
-  uint8_t protocol = 110;
+  RouteMark mark = {};  // What makes a route ours; a nexthop object is ours by its protocol.
   // KernelBackend::port_id(): changes made through it are no hints. 0: nobody's.
   uint32_t own_port_id = 0;
   // 8 MB hold about 20,000 notifications. Less when we are not allowed so much.
@@ -51,9 +58,11 @@ class KernelMonitor {
   Result<KernelHints> Drain();
 
  private:
-  explicit KernelMonitor(std::unique_ptr<NotificationSocket> socket) : socket_(std::move(socket)) {}
+  KernelMonitor(const KernelMonitorOptions& options, std::unique_ptr<NotificationSocket> socket)
+      : options_(options), socket_(std::move(socket)) {}
   void Note(const NetlinkMessage& message, KernelHints* hints) const;
 
+  const KernelMonitorOptions options_;
   const std::unique_ptr<NotificationSocket> socket_;
   std::optional<std::set<int>> watched_;
 };

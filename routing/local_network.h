@@ -22,7 +22,7 @@ struct LocalAddress {
   int ifindex = 0;
   IpAddress address;  // Our own (IFA_LOCAL).
   IpPrefix subnet;    // What is directly connected through it (IFA_ADDRESS / prefix length: the
-                    // peer's side on a point-to-point link).
+                      // peer's side on a point-to-point link).
   bool operator==(const LocalAddress&) const = default;
 };
 

@@ -118,6 +118,7 @@ struct RouteMark {
   uint32_t table = 254;
   uint8_t protocol = 110;
   uint32_t metric = 110;
+  bool operator==(const RouteMark&) const = default;
 };
 
 struct KernelRoute {

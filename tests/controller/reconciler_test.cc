@@ -119,6 +119,17 @@ TEST_F(ReconcilerTest, Rule2ARouteThatSomebodyDeletedComesBackWhenTheKernelSaysS
   EXPECT_EQ(backend_.world.size(), 3u);
 }
 
+TEST_F(ReconcilerTest, ARouteKnownToBeDeletedComesBackWithoutReadingTheKernel) {
+  EXPECT_FALSE(reconciler_->Forget({Dst("10.0.2.0/24")})) << "nothing is known yet";
+  List(1, 3);
+  reconciler_->RunPass();
+  backend_.world.erase(Dst("10.0.2.0/24"));
+  EXPECT_TRUE(reconciler_->Forget({Dst("10.0.2.0/24"), Dst("10.9.9.0/24")}));
+  EXPECT_EQ(reconciler_->RunPass().added, 1u);
+  EXPECT_EQ(backend_.reads, 1);
+  EXPECT_EQ(backend_.world.size(), 3u);
+}
+
 TEST_F(ReconcilerTest, ALocalNetworkThatDiffersMeansThatRoutesMayHaveGone) {
   List(1, 3);
   reconciler_->RunPass();

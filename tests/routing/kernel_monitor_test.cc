@@ -103,6 +103,24 @@ TEST_F(KernelMonitorTest, ADeletedRouteIsBackAfterTheNextPass) {
   EXPECT_FALSE(RoutesChanged());
 }
 
+TEST_F(KernelMonitorTest, ADeletedRouteOfOursIsNamed) {
+  AddIpv6();
+  ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
+  Shell(
+      "ip route add 10.9.0.0/24 via 192.168.0.2 proto 110 metric 7;"
+      "ip route add 10.9.0.0/24 via 192.168.0.2 proto 110 metric 110 table 7");
+  ASSERT_TRUE(RoutesChanged());
+  Shell(
+      "ip route del 10.244.1.0/24 proto 110; ip -6 route del fd01::/64;"
+      "ip route del 10.9.0.0/24 metric 7; ip route del 10.9.0.0/24 table 7");
+  Result<KernelHints> hints = monitor_->Drain();
+  ASSERT_TRUE(hints.ok());
+  EXPECT_TRUE(hints->routes_changed);
+  ASSERT_EQ(hints->deleted.size(), 2u);
+  EXPECT_EQ(hints->deleted[0], desired_[0].dst);
+  EXPECT_EQ(hints->deleted[1], desired_[1].dst);
+}
+
 TEST_F(KernelMonitorTest, LinksAndAddressesAreHints) {
   monitor_->WatchLinks({lan_});
   Shell("ip addr add 192.168.99.1/24 dev lan");
@@ -136,7 +154,7 @@ TEST_F(KernelMonitorTest, AnOverrunIsAHintForEverythingAndIsOverWhenDrained) {
 }
 
 TEST_F(KernelMonitorTest, AnotherProtocolIsWatchedWhenAsked) {
-  Watch({.protocol = 42});
+  Watch({.mark = {.protocol = 42}});
   Shell("ip route add 10.9.0.0/24 via 192.168.0.9 proto 110");
   EXPECT_EQ(Hints(), "");
   Shell("ip route add 10.8.0.0/24 via 192.168.0.9 proto 42");
