@@ -148,20 +148,6 @@ IpPrefix IpPrefix::Of(const IpAddress& address, int length) {
   return prefix;
 }
 
-bool IpPrefix::Contains(const IpAddress& address) const {
-  if (address.family() != family()) return false;
-  size_t whole = static_cast<size_t>(length_) / 8;
-  if (std::memcmp(address_.bytes_.data(), address.bytes_.data(), whole) != 0) return false;
-  int rest = length_ % 8;
-  if (rest == 0) return true;
-  uint8_t mask = static_cast<uint8_t>(0xff00 >> rest);
-  return ((address_.bytes_[whole] ^ address.bytes_[whole]) & mask) == 0;
-}
-
-bool IpPrefix::Contains(const IpPrefix& other) const {
-  return other.length_ >= length_ && Contains(other.address_);
-}
-
 IpAddress IpPrefix::Last() const {
   IpAddress last = address_;
   for (int i = 0; i < static_cast<int>(address_.size()); ++i) {

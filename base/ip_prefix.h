@@ -3,10 +3,13 @@
 #ifndef PODROUTE_BASE_IP_PREFIX_H_
 #define PODROUTE_BASE_IP_PREFIX_H_
 
+#include <endian.h>
+
 #include <array>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <span>
 #include <string>
@@ -59,10 +62,22 @@ class IpAddress {
   // This address plus n, wrapping around at the end of the family's space.
   IpAddress Plus(uint64_t n) const;
 
-  auto operator<=>(const IpAddress&) const = default;
+  bool operator==(const IpAddress&) const = default;
+  // By words: half of the time of a pass over thousands of nodes would go into comparing bytes.
+  std::strong_ordering operator<=>(const IpAddress& other) const {
+    if (family_ != other.family_) return family_ <=> other.family_;
+    if (Word(0) != other.Word(0)) return Word(0) <=> other.Word(0);
+    return Word(8) <=> other.Word(8);
+  }
 
  private:
   friend class IpPrefix;
+  // Eight bytes as a number.
+  uint64_t Word(size_t at) const {
+    uint64_t word;
+    std::memcpy(&word, bytes_.data() + at, sizeof word);
+    return be64toh(word);
+  }
 
   IpFamily family_ = IpFamily::kV4;
   std::array<uint8_t, 16> bytes_{};  // IPv4: the first four, the rest zero.
@@ -86,8 +101,14 @@ class IpPrefix {
   IpFamily family() const { return address_.family(); }
   bool is_v4() const { return address_.is_v4(); }
 
-  bool Contains(const IpAddress& address) const;  // False across families.
-  bool Contains(const IpPrefix& other) const;     // Equal prefixes contain each other.
+  bool Contains(const IpAddress& address) const {  // False across families.
+    return address.family() == family() &&
+           ((address.Word(0) ^ address_.Word(0)) & Mask(length_)) == 0 &&
+           ((address.Word(8) ^ address_.Word(8)) & Mask(length_ - 64)) == 0;
+  }
+  bool Contains(const IpPrefix& other) const {  // Equal prefixes contain each other.
+    return other.length_ >= length_ && Contains(other.address_);
+  }
   bool Overlaps(const IpPrefix& other) const { return Contains(other) || other.Contains(*this); }
 
   // The highest address in it (the broadcast address of an IPv4 subnet).
@@ -98,6 +119,12 @@ class IpPrefix {
   auto operator<=>(const IpPrefix&) const = default;
 
  private:
+  // The highest `bits` of a word; none when negative, all from 64 on.
+  static uint64_t Mask(int bits) {
+    if (bits <= 0) return 0;
+    return bits >= 64 ? ~uint64_t{0} : ~uint64_t{0} << (64 - bits);
+  }
+
   IpAddress address_;
   int length_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <limits>
 #include <map>
+#include <memory_resource>
 #include <numeric>
 #include <tuple>
 #include <utility>
@@ -121,10 +122,17 @@ class LocalIndex {
 struct ParsedNode {
   const NodeInfo* info = nullptr;
   bool self = false;
-  bool refused = false;  // As a whole.
-  std::vector<IpAddress> internal;
-  std::string bad_address;  // The first InternalIP that is none.
+  bool refused = false;                         // As a whole.
+  size_t internal_begin = 0, internal_end = 0;  // In Builder::internal_.
+  std::string_view bad_address;                 // The first InternalIP that is none.
 };
+
+// A prefix that is a node's. Both outlive the Builder.
+struct Claimed {
+  const ParsedNode* node;
+  const std::string* text;
+};
+using Claims = std::pmr::map<IpPrefix, Claimed>;
 
 struct KnownAddress {
   IpAddress address;
@@ -143,8 +151,10 @@ class Builder {
 
   DesiredResult Build() {
     for (uint32_t i = 0; i < nodes_.size(); ++i) BuildNode(i);
-    std::sort(result_.routes.begin(), result_.routes.end(),
-              [](const Route& a, const Route& b) { return a.dst < b.dst; });
+    result_.routes.reserve(claims_.size());
+    for (const auto& [prefix, claim] : claims_) {
+      if (!claim.node->self) AddRoute(*claim.node, *claim.text, prefix);
+    }
     std::sort(result_.refused.begin(), result_.refused.end(), [](const auto& a, const auto& b) {
       return std::tie(a.node, a.cidr, a.reason) < std::tie(b.node, b.cidr, b.reason);
     });
@@ -164,15 +174,22 @@ class Builder {
       node.info = by_age[i];
       node.self = !options_.self.empty() && node.info->name == options_.self;
       if (RefuseWholeNode(node)) continue;
+      node.internal_begin = internal_.size();
       for (const std::string& text : node.info->internal_ips) {
         Result<IpAddress> address = IpAddress::Parse(text);
         if (address.ok()) {
-          node.internal.push_back(*address);
+          internal_.push_back(*address);
         } else if (node.bad_address.empty()) {
           node.bad_address = text;
         }
       }
+      node.internal_end = internal_.size();
     }
+  }
+
+  std::span<const IpAddress> Internal(const ParsedNode& node) const {
+    return std::span(internal_).subspan(node.internal_begin,
+                                        node.internal_end - node.internal_begin);
   }
 
   bool RefuseWholeNode(ParsedNode& node) {
@@ -202,7 +219,7 @@ class Builder {
         addresses_.push_back(
             {address, i, local_.Find(address) != nullptr || local_.IsOwn(address)});
       };
-      for (const IpAddress& address : nodes_[i].internal) know(address);
+      for (const IpAddress& address : Internal(nodes_[i])) know(address);
       for (const std::string& text : nodes_[i].info->external_ips) {
         // An ExternalIP that is none harms nobody: it is no next hop.
         if (Result<IpAddress> address = IpAddress::Parse(text); address.ok()) know(*address);
@@ -224,25 +241,22 @@ class Builder {
       const std::string& text = node.info->pod_cidrs[i];
       auto before = node.info->pod_cidrs.first(i);
       if (std::find(before.begin(), before.end(), text) != before.end()) continue;
-      std::optional<IpPrefix> prefix = Accept(index, text);
-      if (prefix && !node.self) AddRoute(node, text, *prefix);
+      Claim(index, text);
     }
   }
 
-  // The prefix, claimed for the node; nullopt when refused.
-  std::optional<IpPrefix> Accept(uint32_t index, const std::string& text) {
+  // Claims the prefix for the node, or refuses it.
+  void Claim(uint32_t index, const std::string& text) {
     const ParsedNode& node = nodes_[index];
-    Result<IpPrefix> parsed = IpPrefix::Parse(text);
-    if (!parsed.ok()) {
-      Refuse(node, text, RefusalReason::kMalformedPrefix, parsed.status().message());
-      return std::nullopt;
+    Result<IpPrefix> prefix = IpPrefix::Parse(text);
+    if (!prefix.ok()) {
+      Refuse(node, text, RefusalReason::kMalformedPrefix, prefix.status().message());
+      return;
     }
-    const IpPrefix& prefix = *parsed;
-    bool accepted = CheckAlone(node, text, prefix) && CheckClaims(node, text, prefix) &&
-                    CheckAddresses(index, text, prefix) && CheckLocal(node, text, prefix);
-    if (!accepted) return std::nullopt;
-    claims_.emplace(prefix, node.info);
-    return prefix;
+    auto next = claims_.lower_bound(*prefix);
+    bool accepted = CheckAlone(node, text, *prefix) && CheckClaims(node, text, *prefix, next) &&
+                    CheckAddresses(index, text, *prefix) && CheckLocal(node, text, *prefix);
+    if (accepted) claims_.emplace_hint(next, *prefix, Claimed{&node, &text});
   }
 
   bool CheckAlone(const ParsedNode& node, const std::string& text, const IpPrefix& prefix) {
@@ -278,17 +292,18 @@ class Builder {
                        [&](const IpPrefix& cluster) { return cluster.Contains(prefix); });
   }
 
-  bool CheckClaims(const ParsedNode& node, const std::string& text, const IpPrefix& prefix) {
+  // `next`: the first claim that is not before `prefix`.
+  bool CheckClaims(const ParsedNode& node, const std::string& text, const IpPrefix& prefix,
+                   Claims::const_iterator next) {
     // Claims never overlap each other, so only the neighbours in order can overlap this one.
-    auto next = claims_.lower_bound(prefix);
-    auto other = claims_.end();
+    auto other = claims_.cend();
     if (next != claims_.end() && prefix.Contains(next->first)) {
       other = next;
     } else if (next != claims_.begin() && std::prev(next)->first.Contains(prefix)) {
       other = std::prev(next);
     }
-    if (other == claims_.end()) return true;
-    std::string owner = Printable(other->second->name);
+    if (other == claims_.cend()) return true;
+    std::string owner = Printable(other->second.node->info->name);
     return Refuse(node, text, RefusalReason::kOverlapsNode,
                   other->first == prefix ? text + " is already " + owner + "'s"
                                          : text + " overlaps " + other->first.ToString() +
@@ -330,22 +345,37 @@ class Builder {
     return true;
   }
 
+  // By the node's first address that will do. Why none does is asked only where it matters.
   void AddRoute(const ParsedNode& node, const std::string& text, const IpPrefix& prefix) {
+    for (const IpAddress& address : Internal(node)) {
+      if (address.family() != prefix.family() || CannotBeNextHop(address)) continue;
+      const LocalIndex::Connected* subnet = local_.known() ? local_.Find(address) : nullptr;
+      bool usable = subnet != nullptr && subnet->link->up && !local_.IsOwn(address);
+      if (local_.known() && !usable) continue;
+      result_.routes.push_back(
+          MakeRoute(prefix, address, subnet == nullptr ? nullptr : subnet->link, node));
+      return;
+    }
+    ExplainNoNextHop(node, text, prefix);
+  }
+
+  static bool CannotBeNextHop(const IpAddress& address) {
+    return address.IsUnspecified() || address.IsLoopback() || address.IsMulticast();
+  }
+
+  // By the last address of the right family.
+  void ExplainNoNextHop(const ParsedNode& node, const std::string& text, const IpPrefix& prefix) {
     RefusalReason reason = RefusalReason::kNoAddress;
     std::string message = "the node has no " + std::string(IpFamilyName(prefix.family())) +
                           " InternalIP to be the next hop of " + text;
     if (!node.bad_address.empty()) {
       message += " (InternalIP \"" + Printable(node.bad_address) + "\" is not an IP address)";
     }
-    for (const IpAddress& address : node.internal) {
+    for (const IpAddress& address : Internal(node)) {
       if (address.family() != prefix.family()) continue;
-      if (address.IsUnspecified() || address.IsLoopback() || address.IsMulticast()) {
+      if (CannotBeNextHop(address)) {
         message = "InternalIP " + address.ToString() + " cannot be a next hop";
         continue;
-      }
-      if (!local_.known()) {
-        result_.routes.push_back(MakeRoute(prefix, address, nullptr, node));
-        return;
       }
       const LocalIndex::Connected* subnet = local_.Find(address);
       if (local_.IsOwn(address)) {
@@ -354,12 +384,9 @@ class Builder {
       } else if (subnet == nullptr) {
         reason = RefusalReason::kNextHopNotConnected;
         message = "InternalIP " + address.ToString() + " is on none of this machine's subnets";
-      } else if (!subnet->link->up) {
+      } else {
         reason = RefusalReason::kLinkDown;
         message = subnet->link->name + " towards InternalIP " + address.ToString() + " is down";
-      } else {
-        result_.routes.push_back(MakeRoute(prefix, address, subnet->link, node));
-        return;
       }
     }
     Refuse(node, text, reason, message);
@@ -385,9 +412,11 @@ class Builder {
 
   const LocalIndex local_;
   const DesiredOptions& options_;
-  std::vector<ParsedNode> nodes_;               // Oldest first.
-  std::vector<KnownAddress> addresses_;         // By address.
-  std::map<IpPrefix, const NodeInfo*> claims_;  // Never overlapping.
+  std::vector<ParsedNode> nodes_;        // Oldest first.
+  std::vector<IpAddress> internal_;      // Of one node after the other.
+  std::vector<KnownAddress> addresses_;  // By address.
+  std::pmr::monotonic_buffer_resource claims_memory_;
+  Claims claims_{&claims_memory_};  // Never overlapping.
   DesiredResult result_;
 };
 
