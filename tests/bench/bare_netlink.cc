@@ -3,6 +3,7 @@
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,6 +91,30 @@ struct DeleteMessage {
   }
 };
 
+struct DeleteNexthopMessage {
+  nlmsghdr header{};
+  nhmsg body{};
+  Attribute id;
+  explicit DeleteNexthopMessage(uint32_t nexthop_id) : id(NHA_ID, nexthop_id) {
+    header.nlmsg_len = sizeof *this;
+    header.nlmsg_type = RTM_DELNEXTHOP;
+    header.nlmsg_flags = NLM_F_REQUEST;
+  }
+};
+
+struct LinkMessage {
+  nlmsghdr header{};
+  ifinfomsg body{};
+  explicit LinkMessage(const BareNetlink::LinkChange& change) {
+    header.nlmsg_len = sizeof *this;
+    header.nlmsg_type = RTM_NEWLINK;
+    header.nlmsg_flags = NLM_F_REQUEST;
+    body.ifi_index = change.ifindex;
+    body.ifi_change = IFF_UP;
+    body.ifi_flags = change.up ? IFF_UP : 0;
+  }
+};
+
 template <typename Message>
 void Append(std::vector<uint8_t>& buffer, const Message& message) {
   size_t at = buffer.size();
@@ -173,6 +198,17 @@ size_t BareNetlink::ReplaceBatched(const std::vector<BareRoute>& routes, int ifi
 size_t BareNetlink::Delete(const BareRoute& route) {
   DeleteMessage message(route);
   return Send(&message, sizeof message);
+}
+
+size_t BareNetlink::DeleteNexthop(uint32_t id) {
+  DeleteNexthopMessage message(id);
+  return Send(&message, sizeof message);
+}
+
+size_t BareNetlink::SetLinks(const std::vector<LinkChange>& changes) {
+  std::vector<uint8_t> buffer;
+  for (const LinkChange& change : changes) Append(buffer, LinkMessage(change));
+  return Send(buffer.data(), buffer.size());
 }
 
 }  // namespace podroute

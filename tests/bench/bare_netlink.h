@@ -32,6 +32,13 @@ class BareNetlink {
   size_t ReplaceBatched(const std::vector<BareRoute>& routes, int ifindex);
   // Deletes one route of protocol 110.
   size_t Delete(const BareRoute& route);
+  size_t DeleteNexthop(uint32_t id);
+  // Sets links up or down, in one batch.
+  struct LinkChange {
+    int ifindex;
+    bool up;
+  };
+  size_t SetLinks(const std::vector<LinkChange>& changes);
 
  private:
   struct Request;

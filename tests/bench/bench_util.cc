@@ -2,6 +2,7 @@
 
 #include <linux/rtnetlink.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,6 +45,15 @@ double Milliseconds(const std::function<void()>& work) {
   BenchClock::time_point start = BenchClock::now();
   work();
   return MillisecondsSince(start);
+}
+
+double OthersCpuSeconds() {
+  auto seconds = [](clockid_t clock) {
+    timespec now{};
+    clock_gettime(clock, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+  };
+  return seconds(CLOCK_PROCESS_CPUTIME_ID) - seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
 double Percentile(std::vector<double> values, double p) {

@@ -31,6 +31,10 @@ T OrDie(Result<T> result) {
 double MillisecondsSince(BenchClock::time_point start);
 double Milliseconds(const std::function<void()>& work);
 
+// CPU seconds of all threads but the calling one: of the agent, while we play the rest of the
+// world. Unlike a latency it hardly depends on what else the machine does.
+double OthersCpuSeconds();
+
 double Percentile(std::vector<double> values, double p);
 inline double Median(const std::vector<double>& values) { return Percentile(values, 0.5); }
 

@@ -1,0 +1,38 @@
+// The agent's executable, as a process of its own, looked at from outside.
+#ifndef PODROUTE_TESTS_BENCH_AGENT_PROCESS_H_
+#define PODROUTE_TESTS_BENCH_AGENT_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "tests/base/temp_dir.h"
+
+namespace podroute {
+
+// Runs in the network namespace of the constructor's thread; ended with SIGTERM.
+class AgentProcess {
+ public:
+  AgentProcess(const std::string& kubeconfig, const std::string& node_name);
+  ~AgentProcess();
+
+  pid_t pid() const { return pid_; }
+  // Of /proc/PID/status: "VmRSS", "RssAnon", "RssFile".
+  double MemoryMb(const std::string& field) const;
+  // How often its threads have gone to sleep, and so been woken up.
+  uint64_t WakeUps() const;
+  // Of the thread with the loop that touches the kernel.
+  uint64_t LoopWakeUps() const;
+  double CpuSeconds() const;
+  // Until nothing has woken it up for 200 ms.
+  void AwaitQuiet() const;
+
+ private:
+  const TempDir files_;
+  pid_t pid_ = -1;
+};
+
+}  // namespace podroute
+
+#endif  // PODROUTE_TESTS_BENCH_AGENT_PROCESS_H_
