@@ -167,7 +167,7 @@ down() {
 inside() {
   local pid
   pid=$(recall holder) || fail "the lab '$name' is not up; 'lab.sh --name $name up' builds it"
-  local -a enter=(nsenter --target "$pid" --mount --net --pid --uts --ipc)
+  local -a enter=(nsenter --target "$pid" --root --wd --mount --net --pid --uts --ipc)
   [[ $(readlink /proc/self/ns/user) == "$(readlink "/proc/$pid/ns/user")" ]] ||
     enter+=(--user --preserve-credentials)
   # Ended with us: a signal to lab.sh would otherwise leave the command behind.

@@ -4,6 +4,7 @@
 # STATE holds: config; kubeconfig, ca.crt, token; machines/NAME/{pid,log,run/,node.json}; pods/NAME.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
+cd /
 
 state=$1
 shift
@@ -44,7 +45,7 @@ index_of() {  # NODE's number: the last part of its addresses
 
 in_machine() {
   [[ -f $machines/$1/pid ]] || fail "there is no machine '$1'; 'lab.sh list' shows what there is"
-  nsenter --target "$(<"$machines/$1/pid")" --net --mount --uts -- "${@:2}"
+  nsenter --target "$(<"$machines/$1/pid")" --root --wd --net --mount --uts -- "${@:2}"
 }
 
 # The same instead of this shell, so that a signal reaches the command; podroute and kubectl work there.
