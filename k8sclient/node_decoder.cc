@@ -49,7 +49,7 @@ std::string WhyNoNode(const JsonObject& item, size_t index) {
 }
 
 Status CheckList(const NodeSax& sax) {
-  if (sax.list_kind.empty()) return {StatusCode::kInternal, "the answer has no kind"};
+  if (sax.list_kind.empty()) return {StatusCode::kInternal, "there is no kind in it: not a Kubernetes object"};
   if (!sax.list_has_items) return {StatusCode::kInternal, "the list has no items"};
   return Status::Ok();
 }
