@@ -262,6 +262,9 @@ TEST(IpPrefixTest, ContainsAndOverlaps) {
       {"::/0", "fd00::/8", true, true},
       {"fd00::/9", "fd80::/9", false, false},
       {"fd00:10:244:2::/64", "fd00:10:244:2:8000::/65", true, true},
+      {"fd00:0:0:0:8000::/65", "fd00:0:0:0:8000::1/128", true, true},
+      {"fd00:0:0:0:8000::/65", "fd00:0:0:0:7fff::1/128", false, false},
+      {"fd00::1/128", "fd00::2/128", false, false},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(std::string(c.a) + " and " + c.b);

@@ -37,7 +37,10 @@ std::string Executable() {
 }  // namespace
 
 AgentProcess::AgentProcess(const std::string& kubeconfig, const std::string& node_name) {
-  std::vector<std::string> words = {Executable(),
+  // setpriv: so that it ends with us, however we end.
+  std::vector<std::string> words = {"setpriv",
+                                    "--pdeathsig=TERM",
+                                    Executable(),
                                     "run",
                                     "--mode=host",
                                     "--kubeconfig=" + kubeconfig,
@@ -51,9 +54,9 @@ AgentProcess::AgentProcess(const std::string& kubeconfig, const std::string& nod
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, files_.File("log").c_str(),
                                    O_WRONLY | O_CREAT | O_APPEND, 0644);
-  int error = posix_spawn(&pid_, arguments[0], &actions, nullptr, arguments.data(), ::environ);
+  int error = posix_spawnp(&pid_, arguments[0], &actions, nullptr, arguments.data(), ::environ);
   posix_spawn_file_actions_destroy(&actions);
-  Check(error == 0, "cannot start " + words[0] + ": build //controller:podroute");
+  Check(error == 0, "cannot start " + words[0]);
 }
 
 AgentProcess::~AgentProcess() {
