@@ -1,4 +1,4 @@
-// HTTP/1.1 over TCP and TLS for the API. The one place that knows Boost.
+// HTTP/1.1 over TCP and TLS for the API. Nothing of Boost is seen outside.
 #ifndef PODROUTE_TESTS_APISERVER_HTTP_SERVER_H_
 #define PODROUTE_TESTS_APISERVER_HTTP_SERVER_H_
 

@@ -229,7 +229,7 @@ void SortMembers(JsonValue& object, JsonAllocator& allocator) {
   std::sort(members.begin(), members.end(),
             [](auto a, auto b) { return View(a->name) < View(b->name); });
   JsonValue sorted(rapidjson::kObjectType);
-  for (auto member : members) sorted.AddMember(member->name, member->value, allocator);
+  for (const auto& member : members) sorted.AddMember(member->name, member->value, allocator);
   object = sorted;
 }
 
