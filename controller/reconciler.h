@@ -20,9 +20,10 @@ namespace podroute {
 struct ReconcilerOptions {
   DesiredOptions desired;
   double max_delete_fraction = 0.5;
-  // Of a failed read or route.
-  BackoffOptions retry = {.initial = std::chrono::milliseconds(100),
-                          .max = std::chrono::seconds(30)};
+  // Of a failed read or route. Without jitter, so that routes which failed together are tried again
+  // together: after each failure everything is read anew.
+  BackoffOptions retry = {
+      .initial = std::chrono::milliseconds(100), .max = std::chrono::seconds(30), .jitter = 0};
 };
 
 // What the reconciler touches; all outlive it.
@@ -51,7 +52,12 @@ class Reconciler {
 
   // What the next pass must read again.
   void InvalidateRoutes() { actual_.reset(); }
-  void InvalidateLocalNetwork() { local_stale_ = true; }
+  // A link that has its carrier back looks as before, but routes that failed for it can be made
+  // now.
+  void InvalidateLocalNetwork() {
+    local_stale_ = true;
+    retries_.AllDue();
+  }
 
   // Somebody deleted our routes to these destinations. False when what is there is not known
   // anyway.

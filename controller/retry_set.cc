@@ -35,6 +35,10 @@ bool RetrySet::Failed(const IpPrefix& dst, const Status& status) {
   return std::exchange(entry.message, status.message()) != status.message() || fresh;
 }
 
+void RetrySet::AllDue() {
+  for (auto& [dst, entry] : entries_) entry.due = clock_.Now();
+}
+
 std::optional<Duration> RetrySet::NextIn() const {
   if (entries_.empty()) return std::nullopt;
   MonotonicTime first = entries_.begin()->second.due;

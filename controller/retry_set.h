@@ -30,6 +30,10 @@ class RetrySet {
   void Succeeded(const IpPrefix& dst) { entries_.erase(dst); }
 
   size_t size() const { return entries_.size(); }
+  // Something has changed that may have been the reason: all may be tried again now. What waits
+  // after another failure goes on growing.
+  void AllDue();
+
   // How long until the first of them may be tried again; zero when one is due. nullopt: none
   // failed.
   std::optional<Duration> NextIn() const;

@@ -74,7 +74,10 @@ void KernelMonitor::Note(const NetlinkMessage& message, KernelHints* hints) cons
       auto link = message.Fixed<ifinfomsg>();
       if (!link || (watched_ && !watched_->contains(link->ifi_index))) return;
       hints->local_network_changed = true;
-      bool lost = message.header.nlmsg_type == RTM_DELLINK || (link->ifi_flags & IFF_UP) == 0;
+      // Without its carrier a link loses nexthop objects and the routes that refer to them, IPv4
+      // without a word (seen on Linux 6.18).
+      constexpr unsigned kWorks = IFF_UP | IFF_LOWER_UP;
+      bool lost = message.header.nlmsg_type == RTM_DELLINK || (link->ifi_flags & kWorks) != kWorks;
       hints->routes_changed |= lost;
       return;
     }

@@ -18,8 +18,8 @@ namespace podroute {
 
 struct KernelHints {
   // A route or nexthop object of our protocol, changed by somebody else; or a link that matters
-  // went down or away, or an address away: that takes routes with it without a word about them
-  // (IPv4).
+  // went down or away or lost its carrier, or an address away: that takes routes with it without a
+  // word about them (IPv4).
   bool routes_changed = false;
   // Destinations of routes of ours that somebody deleted, as far as the kernel said so; at most
   // kMaxDeleted. They can be put back at once; routes_changed says to read everything as well.

@@ -22,7 +22,8 @@ class AgentKernelTest : public AgentTest {
   }
 
   // Everything is as it should be, by notifications alone, and the agent still listens.
-  void IsWhole(const std::string& dev = "lan") {
+  void IsWhole(int failures) { IsWhole("lan", failures); }
+  void IsWhole(const std::string& dev = "lan", int failures = 0) {
     EXPECT_TRUE(RoutesBecome(UsualRoutes(2, 3)));
     std::string all = Shell("ip route show proto 110; ip -6 route show proto 110");
     size_t on_dev = 0;
@@ -32,13 +33,13 @@ class AgentKernelTest : public AgentTest {
     PutNode(UsualNode(4));
     EXPECT_TRUE(RoutesBecome(UsualRoutes(2, 4)));
     std::string objects = OurNexthops();
-    EXPECT_EQ(std::count(objects.begin(), objects.end(), '\n'), 6) << objects;
-    EXPECT_EQ(agent().Says("route failed"), 0);
+    EXPECT_LE(std::count(objects.begin(), objects.end(), '\n'), 6) << "orphans\n" << objects;
+    EXPECT_EQ(agent().Says("route failed"), failures);
   }
 
   static std::string ObjectOf(const std::string& gateway) {
     std::string id =
-        Shell("ip nexthop show proto 110 | awk '$3 == \"" + gateway + "\" {print $2}'");
+        Shell("ip nexthop show proto 110 | awk '$4 == \"" + gateway + "\" {print $2}'");
     if (!id.empty()) id.pop_back();
     return id;
   }
@@ -115,10 +116,28 @@ TEST_F(AgentKernelTest, ALinkThatFlapsHasItsRoutesBack) {
   IsWhole();
 }
 
-TEST_F(AgentKernelTest, ALinkWithoutCarrierKeepsItsRoutes) {
-  Shell("ip link set lanp down; ip link set lanp up");
-  IsWhole();
-  EXPECT_EQ(kernel_->Count("del 10.244."), 0);
+// With nexthop objects the kernel (6.18) takes the routes away, IPv4 without a word, and lets
+// nobody make them again before the carrier is back; after which the link looks as it did.
+TEST_F(AgentKernelTest, ACableThatWasOutHasItsRoutesBack) {
+  Shell("ip link set lanp down");
+  EXPECT_TRUE(RoutesBecome(""));
+  EXPECT_TRUE(Says("route failed action=add dst=10.244.2.0/24"));
+  Shell("ip link set lanp up");
+  IsWhole(4);
+}
+
+TEST_F(AgentKernelTest, ACableThatWasOutHasItsRoutesBackWithIpv4Alone) {
+  PutNodes({UsualNodeV4(1), UsualNodeV4(2), UsualNodeV4(3)});
+  EXPECT_TRUE(RoutesBecome(UsualRoutesV4(2, 3)));
+  Shell("ip link set lanp down");
+  EXPECT_TRUE(Says("route failed action=add dst=10.244.3.0/24"));
+  Shell("ip link set lanp up");
+  EXPECT_TRUE(RoutesBecome(UsualRoutesV4(2, 3)));
+}
+
+TEST_F(AgentKernelTest, ACableThatIsOutAndInAgainHasItsRoutesBack) {
+  for (int i = 0; i < 5; ++i) Shell("ip link set lanp down; ip link set lanp up");
+  EXPECT_TRUE(RoutesBecome(UsualRoutes(2, 3)));
 }
 
 TEST_F(AgentKernelTest, AnAddressRemovedAndAddedAgainHasItsRoutesBack) {
@@ -173,6 +192,7 @@ TEST_F(AgentKernelTest, PodsLinksComingAndGoingChangeNothing) {
 // what is true is read.
 TEST_F(AgentKernelTest, AnOverrunOfNotificationsIsHealed) {
   agent().Signal(SIGSTOP);
+  kernel_->Stop();
   std::string batch;
   for (int i = 0; i < 30'000; ++i) {
     batch += "route append blackhole 172." + std::to_string(16 + i / 65536) + "." +

@@ -109,6 +109,7 @@ KernelLog::KernelLog() {
 }
 
 const std::string& KernelLog::text() {
+  if (!socket_) return text_;
   Result<bool> complete = socket_->Drain([&](const NetlinkMessage& message) {
     switch (message.header.nlmsg_type) {
       case RTM_NEWROUTE:

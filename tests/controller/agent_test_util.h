@@ -44,8 +44,10 @@ std::string NodeListJson(const std::string& version, const std::vector<std::stri
 class KernelLog {
  public:
   KernelLog();
-  int fd() const { return socket_->fd(); }
+  int fd() const { return socket_ ? socket_->fd() : -1; }
   const std::string& text();
+  // Listens no longer: for when there is more to come than its buffer holds.
+  void Stop() { socket_.reset(); }
   int Count(const std::string& what);
   void Clear();
 

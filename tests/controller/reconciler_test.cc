@@ -211,6 +211,39 @@ TEST_F(ReconcilerTest, Rule7OneBadRouteNeverStopsTheRestAndIsRetriedWithBackoff)
   EXPECT_EQ(backend_.world.size(), 4u);
 }
 
+// A cable that was out for an hour: the links look the same again, and no route waits any longer.
+TEST_F(ReconcilerTest, AHintOfTheLocalNetworkHurriesTheRetry) {
+  backend_.failures[Dst("10.0.2.0/24")] = Status(StatusCode::kUnavailable, "no carrier");
+  List(1, 3);
+  for (int i = 0; i < 20; ++i) {
+    reconciler_->RunPass();
+    clock_.Advance(seconds(30));
+  }
+  EXPECT_EQ(reconciler_->RunPass().next_in, seconds(30));
+  backend_.failures.clear();
+  reconciler_->InvalidateLocalNetwork();
+  EXPECT_TRUE(reconciler_->RunPass().in_place);
+  EXPECT_EQ(backend_.world.size(), 3u);
+}
+
+TEST_F(ReconcilerTest, RoutesThatFailedTogetherAreTriedAgainTogether) {
+  Reconciler reconciler(ReconcilerOptions(),
+                        {.backend = &backend_,
+                         .read_local = nullptr,
+                         .take_nodes = [this] { return store_.TakeSnapshot(); },
+                         .request_consistent_list = [] {},
+                         .clock = &clock_});
+  for (int i = 1; i <= 50; ++i) backend_.failures[Dst(MakeNode(i).pod_cidrs[0])] = local_error_;
+  for (auto& [dst, failure] : backend_.failures) failure = Status(StatusCode::kUnavailable, "no");
+  List(1, 50);
+  PassReport report = reconciler.RunPass();
+  for (int i = 0; i < 5; ++i) {
+    clock_.Advance(*report.next_in);
+    report = reconciler.RunPass();
+    EXPECT_EQ(report.failed, 50u);
+  }
+}
+
 TEST_F(ReconcilerTest, WhatCannotBeReadChangesNothingAndIsTriedAgain) {
   backend_.read_error = Status(StatusCode::kUnavailable, "no");
   List(1, 3);

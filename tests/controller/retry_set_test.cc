@@ -37,6 +37,17 @@ TEST_F(RetrySetTest, AFailedRouteWaitsAndTheOthersDoNot) {
   EXPECT_EQ(set_.DueOnly(TwoAdds()).changes.size(), 2u);
 }
 
+TEST_F(RetrySetTest, AllAreDueWhenTheirReasonMayBeGoneAndWaitsGoOnGrowing) {
+  set_.Failed(kBad, kFailure);
+  set_.Failed(kBad, kFailure);
+  EXPECT_EQ(set_.NextIn(), milliseconds(200));
+  set_.AllDue();
+  EXPECT_EQ(set_.NextIn(), milliseconds(0));
+  EXPECT_EQ(set_.DueOnly(TwoAdds()).changes.size(), 2u);
+  set_.Failed(kBad, kFailure);
+  EXPECT_EQ(set_.NextIn(), milliseconds(400));
+}
+
 TEST_F(RetrySetTest, EachFailureWaitsTwiceAsLongUpToTheMost) {
   for (int expected : {100, 200, 400, 400}) {
     set_.Failed(kBad, kFailure);

@@ -175,6 +175,17 @@ TEST_F(KernelMonitorTest, ALinkThatWentDownIsAHintEvenWhenItIsUpAgain) {
   EXPECT_EQ(Hints(), "routes local ");
 }
 
+TEST_F(KernelMonitorTest, ALinkThatLostItsCarrierIsAHintForItsRoutes) {
+  desired_.pop_back();
+  ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
+  monitor_->WatchLinks({lan_});
+  RoutesChanged();
+  Shell("ip link set lanp down");
+  bool hinted = false;
+  while (!hinted && Readable(10'000)) hinted = RoutesChanged();
+  EXPECT_TRUE(hinted);
+}
+
 TEST_F(KernelMonitorTest, AnAddressIsAHintAndItsLossTakesRoutes) {
   monitor_->WatchLinks({lan_});
   Shell("ip addr add 192.168.7.1/24 dev lanp");
