@@ -307,6 +307,9 @@ class CpprestTransport final : public HttpTransport {
 void InitHttpThreads() {
   // Each thread would have an arena of its own, and keep what it once used.
   mallopt(M_ARENA_MAX, 1);
+  // Before the threads, so that they have ended, and freed what OpenSSL keeps for each, when
+  // OpenSSL cleans up at exit.
+  InitTls();
   StartHttpThreads(kHttpThreads);
 }
 

@@ -95,6 +95,8 @@ bool IsIp(const std::string& host) { return IpAddress::Parse(host).ok(); }
 
 }  // namespace
 
+void InitTls() { OPENSSL_init_ssl(0, nullptr); }
+
 std::string TlsErrorText(unsigned long code) {
   const char* reason = ERR_reason_error_string(code);
   return reason == nullptr ? "" : reason;

@@ -91,6 +91,9 @@ class TlsSession {
   std::string refusal_;
 };
 
+// Readies OpenSSL, so that what is started after this ends before OpenSSL's own end at exit does.
+void InitTls();
+
 // The text of an OpenSSL error code ("wrong version number"); empty when it isn't one.
 std::string TlsErrorText(unsigned long code);
 
