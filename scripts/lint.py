@@ -40,7 +40,7 @@ def run(command):
 
 
 def report(name, files, failures, started):
-    for output in failures:
+    for output in filter(None, failures):
         print(output.rstrip())
     verdict = f"{len(failures)} failed" if failures else "clean"
     print(f"lint: {name}: {files} files, {verdict} ({time.monotonic() - started:.1f} s)", flush=True)
@@ -85,7 +85,11 @@ def clang_tidy(sources):
     configs = [(ROOT / p).read_text() for p in (".clang-tidy", "tests/.clang-tidy")]
     salt = "\n".join([version, *configs, *COMPILE_FLAGS]).encode()
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        failures = [out for out in pool.map(lambda p: tidy_one(p, salt), sources) if out]
+        failures = []
+        for output in pool.map(lambda p: tidy_one(p, salt), sources):
+            if output:
+                print(output.rstrip(), flush=True)  # it takes minutes: say it now
+                failures.append("")
     return report("clang-tidy", len(sources), failures, started)
 
 
