@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <memory>
 #include <string>
 
@@ -121,6 +122,37 @@ TEST_F(FaultsTest, LetsHostileNodesIn) {
                        R"({"metadata":{"name":"A B"},"spec":{"podCIDR":"0.0.0.0/0"}})")
                 ->status,
             201);
+}
+
+TEST_F(FaultsTest, OrdersReachOpenWatches) {
+  std::string version(StringAt(ParseJson(Order("nodes?count=1")).value(), {"resourceVersion"}));
+  // A watch of what comes after `version`, under which `orders` are given.
+  auto watch = [&](const std::vector<std::string>& orders) {
+    auto answer = std::async(std::launch::async, [&] {
+      return server_->Call(
+          "GET", "/api/v1/nodes?watch=1&allowWatchBookmarks=1&resourceVersion=" + version);
+    });
+    while (server_->Control("GET", "stats").value().find("\"watches\":1") == std::string::npos) {
+    }
+    for (const std::string& order : orders) {
+      EXPECT_THAT(Order(order), HasSubstr("resourceVersion"));
+    }
+    return answer.get();
+  };
+  EXPECT_EQ(watch({"watches?action=drop"}).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(watch({"watches?action=half"}).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(watch({"restart"}).status().code(), StatusCode::kUnavailable);
+  version = StringAt(ParseJson(Order("compact")).value(), {"resourceVersion"});
+  EXPECT_EQ(watch({"watches?action=close"})->body, "");
+  EXPECT_THAT(watch({"watches?action=gone"})->body, HasSubstr("\"code\":410"));
+  EXPECT_THAT(
+      watch({"nodes?count=1&start=5", "watches?action=bookmark", "watches?action=close"})->body,
+      HasSubstr("BOOKMARK"));
+  // What happens while it is stalled comes after it.
+  EXPECT_THAT(watch({"watches?action=stall", "nodes?count=1&start=6", "watches?action=resume",
+                     "watches?action=close"})
+                  ->body,
+              HasSubstr("node6"));
 }
 
 TEST_F(FaultsTest, SaysWhatIsWrongWithAnOrder) {

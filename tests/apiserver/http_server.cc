@@ -76,6 +76,12 @@ Status HttpServer::Impl::AddListener(const std::string& address, uint16_t port, 
 }
 
 Status HttpServer::Impl::Listen() {
+  // Before anybody can know that we are there and tell us to end.
+  signals_.add(SIGTERM);
+  signals_.add(SIGINT);
+  signals_.async_wait([this](error_code error, int) {
+    if (!error) io_.stop();
+  });
   if (!options_.cert_pem.empty()) PODROUTE_RETURN_IF_ERROR(SetUpTls());
   uint16_t port = options_.port;
   for (const std::string& address : options_.addresses) {
@@ -161,11 +167,6 @@ void HttpServer::Impl::Accept() {
 }
 
 void HttpServer::Impl::Run() {
-  signals_.add(SIGTERM);
-  signals_.add(SIGINT);
-  signals_.async_wait([this](error_code error, int) {
-    if (!error) io_.stop();
-  });
   auto work = asio::make_work_guard(io_);
   io_.run();
 }

@@ -32,7 +32,7 @@ class HttpServer {
   HttpServer(Api* api, Store* store, HttpServerOptions options);
   ~HttpServer();
 
-  // Binds and listens. Errors name the address.
+  // Binds and listens; from here on SIGTERM and SIGINT are Run's. Errors name the address.
   Status Listen();
   uint16_t port() const;          // The API's, after Listen.
   uint16_t control_port() const;  // 0 when there is none.

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +37,28 @@ SimpleResponse Recorded(const std::string& name) {
   return response;
 }
 
+// Every number a "#".
+std::string MaskDigits(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    bool digit = c >= '0' && c <= '9';
+    if (!digit) out += c;
+    if (digit && (out.empty() || out.back() != '#')) out += '#';
+  }
+  return out;
+}
+
+// Empties the string values of that key in indented JSON. (std::regex does not build under
+// -fsanitize=address with GCC 12's -Wmaybe-uninitialized.)
+std::string MaskValues(std::string text, const std::string& key) {
+  std::string begin = "\"" + key + "\": \"";
+  for (size_t at = 0; (at = text.find(begin, at)) != std::string::npos;) {
+    at += begin.size();
+    text.erase(at, text.find('"', at) - at);
+  }
+  return text;
+}
+
 // Takes out what differs from run to run; keys in order, so that equal text is equal JSON.
 void Normalise(JsonValue& value, JsonAllocator& allocator) {
   static const std::set<std::string_view> kVolatile = {"uid", "resourceVersion", "continue"};
@@ -56,9 +77,8 @@ void Normalise(JsonValue& value, JsonAllocator& allocator) {
     std::string text(View(member.value));
     if (kVolatile.contains(name)) text = "(" + std::string(name) + ")";
     if (name == "creationTimestamp") text = "(time)";
-    if (name == "message") text = std::regex_replace(text, std::regex("[0-9]+"), "(n)");
-    // worker1.6wtmr
-    text = std::regex_replace(text, std::regex("^(worker1\\.)[a-z0-9]{5}$"), "$1(x)");
+    if (name == "message") text = MaskDigits(text);
+    if (text.starts_with("worker1.") && text.size() == 13) text = "worker1.(generated)";
     member.value = JsonString(text, allocator);
   }
 }
@@ -212,8 +232,7 @@ TEST_F(TranscriptTest, ListsAsTheRealServer) {
 // managedFields too, and the form of empty objects: what a reader of bytes could trip over.
 TEST_F(TranscriptTest, ListIsTheSameByteForByteButForVersions) {
   std::string ours = Get("/api/v1/nodes").body, real = Recorded("01-list").body;
-  std::regex version("\"resourceVersion\": \"[0-9]+\"");
-  EXPECT_EQ(std::regex_replace(ours, version, "V"), std::regex_replace(real, version, "V"));
+  EXPECT_EQ(MaskValues(ours, "resourceVersion"), MaskValues(real, "resourceVersion"));
 }
 
 TEST_F(TranscriptTest, WatchesAsTheRealServer) {
@@ -280,9 +299,9 @@ TEST_F(TranscriptTest, PatchesAndEventsAsTheRealServer) {
 TEST_F(TranscriptTest, SaysItsVersionAsTheRealServer) {
   SimpleResponse ours = Get("/version");
   ExpectHead("29-version", ours);
-  auto shape = [](const std::string& body) {  // Which build it is differs.
-    return std::regex_replace(body, std::regex("(gitCommit|buildDate|goVersion)\": \"[^\"]*\""),
-                              "$1");
+  auto shape = [](std::string body) {  // Which build it is differs.
+    for (const char* key : {"gitCommit", "buildDate", "goVersion"}) body = MaskValues(body, key);
+    return body;
   };
   EXPECT_EQ(shape(ours.body), shape(Recorded("29-version").body));
 }
