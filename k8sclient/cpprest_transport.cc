@@ -141,12 +141,9 @@ class CpprestTransport final : public HttpTransport {
 
   // Reads what TLS needs; the first call's errors are the configuration's.
   Status Prepare() {
-    Result<Credentials> credentials = config_.credentials->Get();
-    // An exec plugin or a token file may be better off later; the CA file may not.
-    PODROUTE_ASSIGN_OR_RETURN(Trust trust,
-                              CurrentTrust(credentials.ok() ? *credentials : Credentials()));
-    (void)trust;
-    return Status::Ok();
+    Result<Credentials> credentials = config_.credentials->Known();
+    // A token file may be better off later; the CA file may not.
+    return CurrentTrust(credentials.ok() ? *credentials : Credentials()).status();
   }
 
   Result<HttpResponse> Send(const HttpRequest& request) override {

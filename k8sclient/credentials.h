@@ -25,6 +25,10 @@ class CredentialSource {
   // exec plugin). Errors: kUnauthenticated or kInvalidArgument, naming the file or command.
   virtual Result<Credentials> Get() = 0;
 
+  // What Get would say without running a program for it: for a look ahead, where nothing could end
+  // its wait.
+  virtual Result<Credentials> Known() { return Get(); }
+
   // Drops what is cached: the server said 401, or the operator SIGHUP.
   virtual void Invalidate() = 0;
 

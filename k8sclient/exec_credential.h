@@ -40,6 +40,7 @@ class ExecCredentialSource final : public CredentialSource {
       : options_(std::move(options)), clock_(clock) {}
 
   Result<Credentials> Get() override;
+  Result<Credentials> Known() override { return options_.fixed; }
   void Invalidate() override { invalidated_.store(true); }
   void Cancel() override { stop_.Stop(); }
 

@@ -177,6 +177,13 @@ TEST_F(ExecCredentialTest, ASignalIsAFailure) {
   EXPECT_THAT(Token(), HasSubstr(": signal 9 (Killed)"));
 }
 
+TEST_F(ExecCredentialTest, WhatIsKnownIsSaidWithoutRunningTheProgram) {
+  UseScript(Plugin(R"({"token":"t1"})"));
+  options_.fixed.client_certificate_pem = "c";
+  EXPECT_EQ(Source().Known()->client_certificate_pem, "c");
+  EXPECT_EQ(Runs(), 0u);
+}
+
 TEST_F(ExecCredentialTest, AfterAFailureItIsTriedAgain) {
   UseScript("exit 1");
   EXPECT_THAT(Token(), HasSubstr("exit code 1"));
