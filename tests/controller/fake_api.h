@@ -36,6 +36,13 @@ class FakeApi {
            "}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n";
   }
 
+  // From now on a request without this in its head is answered 401.
+  void Require(const std::string& text) {
+    std::lock_guard lock(mutex_);
+    required_ = text;
+  }
+
+  uint16_t port() const { return server_->port(); }
   int connections() const { return server_->connections(); }
 
   // The requests so far, heads and all.
@@ -72,6 +79,10 @@ class FakeApi {
       {
         std::lock_guard lock(mutex_);
         requests_.push_back(request);
+        if (request.find(required_) == std::string::npos) {
+          connection.Write(Unauthorized());
+          continue;
+        }
       }
       std::string line = request.substr(0, request.find("\r\n"));
       if (line.find("watch=1") == std::string::npos) {
@@ -90,8 +101,11 @@ class FakeApi {
     }
   }
 
+  static std::string Unauthorized();
+
   const ListAnswer list_;
   std::mutex mutex_;
+  std::string required_;
   std::vector<std::string> requests_;
   std::vector<ServerConnection*> watches_;
   std::unique_ptr<ScriptedServer> server_;
@@ -105,6 +119,8 @@ inline std::string ErrorResponse(int status, const std::string& reason) {
          " Error\r\nContent-Type: application/json\r\nContent-Length: " +
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }
+
+inline std::string FakeApi::Unauthorized() { return ErrorResponse(401, "Unauthorized"); }
 
 }  // namespace podroute
 
