@@ -16,7 +16,9 @@ std::string FlagLines(const std::string& verb) {
     if (std::find(flag.verbs.begin(), flag.verbs.end(), verb) == flag.verbs.end()) continue;
     std::string left = "  --" + flag.name;
     if (!flag.default_value.empty()) left += "=" + flag.default_value;
-    out += Padded(std::move(left), 36) + flag.description + "\n";
+    out += Padded(std::move(left), 36);
+    out += flag.description;
+    out += '\n';
   }
   return out;
 }

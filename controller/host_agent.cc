@@ -124,7 +124,9 @@ void HostAgent::OnHints() {
     hints->routes_changed = hints->local_network_changed = hints->overrun = true;
   }
   if (hints->overrun) LOG(WARNING) << "kernel notifications were lost, reading everything again";
-  if (!hints->deleted.empty() && reconciler_->Forget(hints->deleted)) {
+  // Those that went with a link cannot be put back before it is looked at.
+  bool by_hand = !hints->deleted.empty() && !hints->local_network_changed;
+  if (by_hand && reconciler_->Forget(hints->deleted)) {
     // Back first, then the reading that shows whether that was all: with 5,000 routes it takes a
     // hundred times as long.
     Pass();

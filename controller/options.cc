@@ -166,7 +166,10 @@ class FlagSetter {
       const std::vector<std::string>& verbs = FlagVerbs().at(name);
       if (std::find(verbs.begin(), verbs.end(), verb) != verbs.end()) continue;
       std::string names;
-      for (const std::string& v : verbs) names += (names.empty() ? "" : ", ") + v;
+      for (const std::string& v : verbs) {
+        if (!names.empty()) names += ", ";
+        names += v;
+      }
       return Wrong("--" + name + " is for " + names + ", not for " + verb);
     }
     return Status::Ok();
