@@ -162,17 +162,17 @@ class FlagSetter {
   // Flags set for a verb that has no use for them are mistakes.
   Status CheckVerb(const std::string& verb) const {
     if (verb == "help" || verb == "version") return Status::Ok();
-    for (const std::string& name : set_) {
+    auto wrong = std::find_if(set_.begin(), set_.end(), [&](const std::string& name) {
       const std::vector<std::string>& verbs = FlagVerbs().at(name);
-      if (std::find(verbs.begin(), verbs.end(), verb) != verbs.end()) continue;
-      std::string names;
-      for (const std::string& v : verbs) {
-        if (!names.empty()) names += ", ";
-        names += v;
-      }
-      return Wrong("--" + name + " is for " + names + ", not for " + verb);
+      return std::find(verbs.begin(), verbs.end(), verb) == verbs.end();
+    });
+    if (wrong == set_.end()) return Status::Ok();
+    std::string names;
+    for (const std::string& v : FlagVerbs().at(*wrong)) {
+      if (!names.empty()) names += ", ";
+      names += v;
     }
-    return Status::Ok();
+    return Wrong("--" + *wrong + " is for " + names + ", not for " + verb);
   }
 
   void ForgetSet() { set_.clear(); }
