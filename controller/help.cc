@@ -26,22 +26,24 @@ std::string FlagLines(const std::string& verb) {
 }  // namespace
 
 std::string HelpText(const std::string& verb) {
-  for (const VerbInfo& info : ListVerbs()) {
-    if (info.name != verb) continue;
+  const std::vector<VerbInfo>& verbs = ListVerbs();
+  auto info = std::find_if(verbs.begin(), verbs.end(), [&](auto& v) { return v.name == verb; });
+  if (info != verbs.end()) {
     std::string flags = FlagLines(verb);
-    std::string out = "podroute " + verb + ": " + std::string(info.summary) + "\n";
-    return flags.empty() ? out : out + "\nFlags:\n" + flags;
+    if (!flags.empty()) flags.insert(0, "\nFlags:\n");
+    return "podroute " + verb + ": " + std::string(info->summary) + "\n" + flags;
   }
   std::string out =
       "podroute makes a Kubernetes cluster's pod networks reach each other with direct routes.\n\n"
       "Usage: podroute VERB [--flag=value ...]\n\nVerbs:\n";
-  for (const VerbInfo& info : ListVerbs()) {
-    out += Padded("  " + std::string(info.name), 12) + std::string(info.summary) + "\n";
+  for (const VerbInfo& info : verbs) {
+    out += Padded("  " + std::string(info.name), 12);
+    out += info.summary;
+    out += '\n';
   }
   out +=
-      "\nEvery flag also reads PODROUTE_<FLAG> from the environment, and --flagfile=F reads more "
-      "of\n"
-      "them from a file. 'podroute help VERB' lists a verb's flags; --v=1 logs more.\n";
+      "\nEvery flag also reads PODROUTE_<FLAG> from the environment, and --flagfile=F reads\n"
+      "more of them from a file. 'podroute help VERB' lists a verb's flags; --v=1 logs more.\n";
   return out;
 }
 
