@@ -51,6 +51,11 @@ std::string WatchTarget(std::string_view resource_version, int timeout_seconds) 
          "&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(timeout_seconds);
 }
 
+std::string WatchListTarget(std::string_view resource_version, int timeout_seconds) {
+  return WatchTarget(resource_version, timeout_seconds) +
+         "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+}
+
 ApiError OpenBody(HttpTransport& transport, const std::string& target, Duration idle_timeout,
                   std::unique_ptr<BodyStream>* body) {
   HttpRequest request;

@@ -26,6 +26,12 @@ std::string ListTarget(std::string_view resource_version, int limit,
 // `timeout_seconds`.
 std::string WatchTarget(std::string_view resource_version, int timeout_seconds);
 
+// A watch that begins with an ADDED event for every Node there is, of a state not older than
+// `resource_version` ("0": any; "": the most recent there is), and a BOOKMARK that says that these
+// were all (watch-list, KEP-3157); from there on as WatchTarget. Servers without it answer 422
+// (Kubernetes before 1.32, and some later ones).
+std::string WatchListTarget(std::string_view resource_version, int timeout_seconds);
+
 // Sends a GET and yields its body when the answer is 200 with JSON in it; *body is untouched
 // otherwise. A content type other than JSON (a login page, a captive portal) is kInternal.
 ApiError OpenBody(HttpTransport& transport, const std::string& target, Duration idle_timeout,

@@ -41,6 +41,8 @@ constexpr Field kFields[] = {
     {P::kMeta, "resourceVersion", P::kVersion},
     {P::kMeta, "creationTimestamp", P::kCreated},
     {P::kMeta, "deletionTimestamp", P::kDeleted},
+    {P::kMeta, "annotations", P::kAnnotations},
+    {P::kAnnotations, "k8s.io/initial-events-end", P::kInitialEventsEnd},
     {P::kSpec, "podCIDR", P::kPodCidr},
     {P::kSpec, "podCIDRs", P::kPodCidrs},
     {P::kStatus, "addresses", P::kAddresses},
@@ -160,6 +162,9 @@ bool NodeSax::EndArray(unsigned /*elements*/) {
 
 bool NodeSax::Key(const char* text, unsigned length, bool /*copy*/) {
   next_ = FieldOf(levels_[depth_ - 1], {text, length});
+  // A Node's annotations can be long, and mean nothing to us: only a bookmark's are worth a look.
+  bool bookmark = root_ == P::kEvent && (event_type.empty() || event_type == "BOOKMARK");
+  if (next_ == P::kAnnotations && !bookmark) next_ = P::kSkip;
   // Items are handed on as they come, so they cannot be forgotten.
   if (next_ == P::kItems && list_has_items) return Fail("items comes twice");
   Forget(next_);
@@ -233,6 +238,9 @@ void NodeSax::SetText(JsonPlace place, std::string_view text) {
     case P::kDeleted:
       object.node.deleting = !text.empty();
       break;
+    case P::kInitialEventsEnd:
+      object.initial_events_end = text == "true";
+      break;
     case P::kPodCidr:
       pod_cidr_ = Cut(text);
       break;
@@ -288,6 +296,9 @@ void NodeSax::Forget(JsonPlace place) {
       node.resource_version.clear();
       node.creation_seconds = 0;
       node.deleting = false;
+      [[fallthrough]];
+    case P::kAnnotations:
+      object.initial_events_end = false;
       break;
     case P::kSpec:
       pod_cidr_.clear();

@@ -44,6 +44,8 @@ enum class JsonPlace : uint8_t {
   kVersion,
   kCreated,
   kDeleted,
+  kAnnotations,
+  kInitialEventsEnd,
   kSpec,
   kPodCidr,
   kPodCidrs,
@@ -73,7 +75,8 @@ struct JsonObject {
   Node node;
   ApiStatus error;
   std::string kind;
-  bool present = false;  // It was there and was an object.
+  bool initial_events_end = false;  // Only looked for in events, and not in those of a Node.
+  bool present = false;             // It was there and was an object.
 };
 
 // A handler for rapidjson::Reader. Holds one object at a time.

@@ -44,6 +44,7 @@ Result<WatchEvent> EventOf(NodeSax& sax, MonotonicTime arrived) {
   if (object.node.resource_version.empty()) {
     return wrong("the object has no metadata.resourceVersion");
   }
+  event.initial_events_end = *type == WatchEvent::Type::kBookmark && object.initial_events_end;
   event.node = std::move(object.node);
   return event;
 }

@@ -19,6 +19,9 @@ struct WatchEvent {
   // kAdded, kModified, kDeleted: has a name and a resource_version. kBookmark: resource_version
   // only.
   Node node;
+  // kBookmark: the Nodes there were have all been sent (the annotation k8s.io/initial-events-end of
+  // a watch that began with them).
+  bool initial_events_end = false;
   ApiStatus error;        // kError
   MonotonicTime arrived;  // When the first byte of the event was read from the body.
 };

@@ -16,6 +16,9 @@ TEST(ListWatchTest, TargetsAreWhatTheApiExpects) {
   EXPECT_EQ(WatchTarget("2 1&7", 301),
             "/api/v1/nodes?watch=1&resourceVersion=2%201%267&allowWatchBookmarks=true"
             "&timeoutSeconds=301");
+  EXPECT_EQ(WatchListTarget("", 301),
+            "/api/v1/nodes?watch=1&resourceVersion=&allowWatchBookmarks=true&timeoutSeconds=301"
+            "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
 }
 
 TEST(ListWatchTest, EncodesAllButUnreservedCharacters) {

@@ -60,6 +60,41 @@ TEST(WatchDecoderTest, ReadsTheEventsOfATranscript) {
   ASSERT_TRUE(decoded.events[3].node.network_unavailable);
 }
 
+TEST(WatchDecoderTest, OnlyABookmarkThatSaysSoEndsTheInitialEvents) {
+  auto event = [](const std::string& type, const std::string& metadata) {
+    return R"({"type":")" + type + R"(","object":{"kind":"Node","metadata":{"name":"a",)" +
+           metadata + R"("resourceVersion":"9"}}})";
+  };
+  const std::string end = R"("annotations":{"x":{"y":[1]},"k8s.io/initial-events-end":"true"},)";
+  struct Case {
+    std::string json;
+    bool end;
+  };
+  for (const Case& c : {
+           Case{event("BOOKMARK", end), true},
+           Case{event("BOOKMARK", ""), false},
+           Case{event("BOOKMARK", R"("annotations":{},)"), false},
+           Case{event("BOOKMARK", R"("annotations":null,)"), false},
+           Case{event("BOOKMARK", R"("annotations":{"k8s.io/initial-events-end":"false"},)"),
+                false},
+           Case{event("BOOKMARK", R"("annotations":{"k8s.io/initial-events-end":true},)"), false},
+           Case{event("BOOKMARK", R"("labels":{"k8s.io/initial-events-end":"true"},)"), false},
+           Case{event("BOOKMARK", end + R"("annotations":{},)"), false},
+           Case{event("ADDED", end), false},
+           Case{R"({"object":{"kind":"Node","metadata":{)" + end +
+                    R"("resourceVersion":"9"}},"type":"BOOKMARK"})",
+                true},
+           Case{R"({"object":{"kind":"Node","metadata":{"name":"a",)" + end +
+                    R"("resourceVersion":"9"}},"type":"ADDED"})",
+                false},
+       }) {
+    Decoded decoded = DecodeAll(FakeResponse::Body(c.json));
+    ASSERT_THAT(decoded.events, SizeIs(1)) << c.json << decoded.end.message();
+    EXPECT_EQ(decoded.events[0].initial_events_end, c.end) << c.json;
+    EXPECT_EQ(decoded.events[0].node.resource_version, "9");
+  }
+}
+
 TEST(WatchDecoderTest, ReadsTheErrorOfATranscript) {
   Decoded decoded = DecodeAll(Transcript("06-watch-rv-too-old"));
   ASSERT_THAT(decoded.events, SizeIs(1));
