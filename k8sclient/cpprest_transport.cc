@@ -113,6 +113,7 @@ class Body final : public BodyStream {
     if (n.ok() || n.status().code() != StatusCode::kDeadlineExceeded) return n;
     return n.status().WithContext(origin_);
   }
+  void SetIdleTimeout(Duration idle_timeout) override { idle_timeout_ = idle_timeout; }
   void Cancel() override { call_->Cancel(); }
 
  private:
@@ -120,7 +121,7 @@ class Body final : public BodyStream {
   std::unique_ptr<HttpChannel> channel_;
   const uint64_t generation_;
   const std::shared_ptr<Switchboard> switchboard_;
-  const Duration idle_timeout_;
+  Duration idle_timeout_;
   const std::string origin_;
 };
 

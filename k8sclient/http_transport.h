@@ -37,6 +37,9 @@ class BodyStream {
   // !buffer.empty().
   virtual Result<size_t> Read(std::span<char> buffer) = 0;
 
+  // The idle_timeout of the Reads that follow, where there is one. The reader's thread.
+  virtual void SetIdleTimeout(Duration) {}
+
   // Makes a blocked Read, and every later one, return kCancelled soon. Any thread.
   virtual void Cancel() = 0;
 };

@@ -193,6 +193,26 @@ TEST_P(TransportBody, SilenceLongerThanTheIdleTimeoutIsAnError) {
   go.Take();
 }
 
+TEST_P(TransportBody, IdleTimeoutCanBeChangedWithinABody) {
+  auto server = Serve([&](ServerConnection& connection) {
+    connection.ReadRequest();
+    connection.Write(ChunkedHead() + "2\r\nhi\r\n");
+    connection.WaitForClose();
+  });
+  auto transport = Connect(*server);
+  HttpRequest request = Get("/body");
+  request.idle_timeout = seconds(600);
+  auto response = transport->Send(request);
+  ASSERT_TRUE(response.ok()) << response.status().message();
+  EXPECT_EQ(ReadExactly(*response->body, 2), "hi");
+  response->body->SetIdleTimeout(seconds(1));
+  char buffer[16];
+  auto n = response->body->Read(buffer);
+  ASSERT_FALSE(n.ok());
+  EXPECT_NE(n.status().message().find("the server has sent nothing for 1 s"), std::string::npos)
+      << n.status().message();
+}
+
 TEST_P(TransportBody, EachRequestHasItsOwnIdleTimeout) {
   Mailbox<int> go;
   auto server = Serve([&](ServerConnection& connection) {

@@ -55,6 +55,7 @@ class FakeBody final : public BodyStream {
     bool cancelled = false;
     bool released = false;
     bool blocked = false;
+    Duration idle_timeout{0};  // As last set; 0: never.
   };
 
   explicit FakeBody(FakeResponse response)
@@ -80,6 +81,11 @@ class FakeBody final : public BodyStream {
       read_ = 0;
       if (action) action();
     }
+  }
+
+  void SetIdleTimeout(Duration idle_timeout) override {
+    std::lock_guard lock(control->mutex);
+    control->idle_timeout = idle_timeout;
   }
 
   void Cancel() override {
@@ -172,6 +178,13 @@ class FakeTransport final : public HttpTransport {
     std::lock_guard control_lock(control_->mutex);
     control_->released = true;
     control_->changed.notify_all();
+  }
+
+  // What the last body's idle timeout was set to; 0 when it was not.
+  Duration idle_timeout_set() const {
+    std::lock_guard lock(mutex_);
+    std::lock_guard control_lock(control_->mutex);
+    return control_->idle_timeout;
   }
 
   std::vector<HttpRequest> requests() const {
