@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "k8sclient/initial_events.h"
 #include "k8sclient/list_watch.h"
 
 namespace podroute {
@@ -24,6 +25,7 @@ constexpr Duration kForgiven = std::chrono::minutes(2);
 constexpr Duration kMaxRetryAfter = std::chrono::minutes(5);
 constexpr Duration kWatchGrace = std::chrono::seconds(30);
 constexpr int kMaxPages = 10'000;
+constexpr int kMaxFailedWatchLists = 2;
 
 double Seconds(Duration duration) { return duration_cast<milliseconds>(duration).count() / 1e3; }
 
@@ -55,7 +57,8 @@ Reflector::Reflector(HttpTransport& transport, NodeStore& store, Clock& clock,
       clock_(clock),
       options_(options),
       backoff_(options_.backoff, clock, options_.seed),
-      random_(options_.seed) {}
+      random_(options_.seed),
+      watch_list_(options_.watch_list) {}
 
 void Reflector::Run(StopToken& stop) {
   while (!stop.stopped()) {
@@ -84,42 +87,102 @@ bool Reflector::MayRetryAtOnce(const ApiError& error) {
 
 ApiError Reflector::List(StopToken& stop) {
   stage_ = Stage::kList;
-  uint64_t requested = 0;
+  ListJob job;
   {
     std::lock_guard lock(mutex_);
-    requested = requested_;
+    job.requested = requested_;
   }
-  bool consistent = version_unusable_ || ConsistentListWanted();
-  std::string version = consistent ? "" : version_.empty() ? "0" : version_;
-  bool paged = version.empty() || version == "0";
+  job.consistent = version_unusable_ || ConsistentListWanted();
+  job.version = job.consistent ? "" : version_.empty() ? "0" : version_;
+  job.started = clock_.Now();
+  if (!watch_list_ || failed_watch_lists_ >= kMaxFailedWatchLists) return PlainList(job, stop);
 
-  MonotonicTime started = clock_.Now();
+  ApiError error = WatchList(job, stop);
+  if (watch_list_ || stop.stopped()) return error;
+  LOG(INFO) << "the server has no watch-list, so lists are plain: " << error.status.message();
+  return PlainList(job, stop);
+}
+
+// The list, and then the watch that its stream goes on as.
+ApiError Reflector::WatchList(const ListJob& job, StopToken& stop) {
+  int seconds = WatchSeconds();
+  std::unique_ptr<BodyStream> body;
+  ApiError error = OpenBody(transport_, WatchListTarget(job.version, seconds),
+                            options_.list_idle_timeout, &body);
+  if (!error.ok()) return WatchListFailed(std::move(error), job, /*opened=*/false);
+  if (!SetBody(body.get(), /*watch=*/false, stop)) return Cancelled();
+  WatchDecoder decoder(*body, clock_);
+  NodeListPage all;
+  error = ReadInitialEvents(decoder, options_.list_idle_timeout, &all);
+  ClearBody();
+  if (!error.ok()) return WatchListFailed(std::move(error), job, /*opened=*/true);
+  Listed(job, std::move(all));
+  body->SetIdleTimeout(std::chrono::seconds(seconds) + kWatchGrace);
+  return Stream(*body, decoder, job.started, /*events=*/1, stop);
+}
+
+// Remembers what the failure says about watch-lists, and yields what it says about the list.
+ApiError Reflector::WatchListFailed(ApiError error, const ListJob& job, bool opened) {
+  switch (error.status.code()) {
+    case StatusCode::kInvalidArgument:
+    case StatusCode::kUnsupported:
+      watch_list_ = false;
+      return error;
+    case StatusCode::kDeadlineExceeded:
+      if (!opened) break;
+      if (!job.version.empty() && job.version != "0") {
+        error.status = Status(StatusCode::kTooLarge, error.status.message());
+      } else {
+        watch_list_ = false;
+      }
+      return error;
+    case StatusCode::kUnavailable:
+      if (opened && error.http_status == 0) break;
+      if (error.http_status == 504) break;  // A proxy that waits for the end of the stream.
+      return error;
+    case StatusCode::kGone:
+    case StatusCode::kTooLarge:
+    case StatusCode::kUnauthenticated:
+    case StatusCode::kCancelled:
+      return error;
+    default:
+      break;
+  }
+  ++failed_watch_lists_;
+  return error;
+}
+
+ApiError Reflector::PlainList(const ListJob& job, StopToken& stop) {
+  bool paged = job.version.empty() || job.version == "0";
   NodeListPage all;
   int pages = 0;
-  ApiError error = ListPages(version, paged ? options_.page_size : 0, stop, &all, &pages);
+  ApiError error = ListPages(job.version, paged ? options_.page_size : 0, stop, &all, &pages);
   if (error.status.code() == StatusCode::kGone && pages > 0) {
     all = {};
-    error = ListPages(version, 0, stop, &all, &pages);
+    error = ListPages(job.version, 0, stop, &all, &pages);
   }
-  if (!error.ok()) return error;
+  if (error.ok()) Listed(job, std::move(all));
+  return error;
+}
 
+void Reflector::Listed(const ListJob& job, NodeListPage all) {
   size_t count = all.nodes.size();
   version_ = all.resource_version;
   need_list_ = version_unusable_ = false;
+  failed_watch_lists_ = 0;
   heard_ = clock_.Now();
   {
     std::lock_guard lock(mutex_);
-    if (consistent) served_ = requested;
+    if (job.consistent) served_ = job.requested;
     if (++state_.lists == 1) {
       LOG(INFO) << "listed nodes count=" << count << " resource_version=" << Printable(version_, 64)
-                << " seconds=" << Seconds(heard_ - started);
+                << " seconds=" << Seconds(heard_ - job.started);
     }
     state_.resource_version = version_;
     state_.last_heard = heard_;
   }
-  store_.Replace(std::move(all.nodes), consistent, all.arrived);
+  store_.Replace(std::move(all.nodes), job.consistent, all.arrived);
   Works(Stage::kList);
-  return {};
 }
 
 // One pass through all pages. *pages counts those that came.
@@ -161,10 +224,14 @@ ApiError Reflector::ListPage(const std::string& target, StopToken& stop, NodeLis
   return {};
 }
 
+int Reflector::WatchSeconds() {
+  return std::uniform_int_distribution<int>(options_.min_watch_seconds,
+                                            options_.max_watch_seconds)(random_);
+}
+
 ApiError Reflector::Watch(StopToken& stop) {
   stage_ = Stage::kConnect;
-  int seconds = std::uniform_int_distribution<int>(options_.min_watch_seconds,
-                                                   options_.max_watch_seconds)(random_);
+  int seconds = WatchSeconds();
   MonotonicTime started = clock_.Now();
   std::unique_ptr<BodyStream> body;
   ApiError error = OpenBody(transport_, WatchTarget(version_, seconds),
@@ -173,17 +240,24 @@ ApiError Reflector::Watch(StopToken& stop) {
     need_list_ = !LeavesVersionAlone(error);
     return error;
   }
+  WatchDecoder decoder(*body, clock_);
+  return Stream(*body, decoder, started, /*events=*/0, stop);
+}
+
+// A watch that the server has accepted at `started` and that `events` have come of so far.
+ApiError Reflector::Stream(BodyStream& body, WatchDecoder& decoder, MonotonicTime started,
+                           uint64_t events, StopToken& stop) {
   stage_ = Stage::kStream;
   Works(Stage::kConnect);
-  if (!SetBody(body.get(), /*watch=*/true, stop)) return {};
-  error = ReadEvents(*body, started, stop);
+  if (!SetBody(&body, /*watch=*/true, stop)) return {};
+  ApiError error = ReadEvents(decoder, started, events, stop);
   ClearBody();
   return error;
 }
 
-ApiError Reflector::ReadEvents(BodyStream& body, MonotonicTime started, StopToken& stop) {
-  WatchDecoder decoder(body, clock_);
-  for (uint64_t events = 0;; ++events) {
+ApiError Reflector::ReadEvents(WatchDecoder& decoder, MonotonicTime started, uint64_t events,
+                               StopToken& stop) {
+  for (;; ++events) {
     Result<std::optional<WatchEvent>> event = decoder.Next();
     if (!event.ok() || !event->has_value()) {
       // Whatever the end looks like, it was we who wanted it.

@@ -2,33 +2,36 @@
 // does (read in client-go 0.20 to 0.30), whatever the server does.
 //
 // - First a list at resourceVersion=0 (any version, from the server's cache), later ones at the
-// last
-//   version seen, and at "" (the most recent) once that version has turned out expired (410, as
-//   HTTP status or ERROR event) or ahead of the server (ResourceVersionTooLarge).
-// - Pages of 500, but lists at a version of their own have no limit: beside one, a limit means
-// "exactly
-//   that version", not "at least". 410 on a later page: the same list again, whole.
+//   last version seen, and at "" (the most recent) once that version has turned out expired (410,
+//   as HTTP status or ERROR event) or ahead of the server (ResourceVersionTooLarge).
+// - A list is a watch-list (KEP-3157) where the server has it: the Nodes come as events, one small
+//   piece each, and the same stream is the watch afterwards. (A plain list at a version comes as
+//   one piece from servers before 1.33, which the transport holds whole: 109 MB for 5,000 Nodes.)
+//   Nothing reaches the store before the bookmark that ends the initial events.
+// - The first answer that shows that the server has no watch-list (400, 422; an ordinary bookmark
+//   among the initial events; no end of them and no new Node for list_idle_timeout) is followed at
+//   once by a plain list, and no watch-list is tried again in this process. No end of them at a
+//   version of its own may be that version's fault: that counts as ahead of the server. After two
+//   other failures of an answered watch-list in a row (403, 500, broken or ended before its
+//   bookmark) lists are plain until one succeeds. 401, 429, 502 and 503 are not among them.
+// - Pages of 500, but plain lists at a version of their own have no limit: beside one, a limit
+//   means "exactly that version", not "at least". 410 on a later page: the same list again, whole.
 // - Then a watch with bookmarks, timeoutSeconds random in 300 to 600. When it ends cleanly the next
-// one
-//   starts from the last version, with no list between; when its connection breaks too, after a
+//   one starts from the last version, with no list between; when its connection breaks too, after a
 //   step of backoff.
 // - What keeps the next request from being a list: no connection, a broken one, 401, 429 and others
-// that
-//   say "not just now". What else goes wrong with a watch (ERROR events, garbage, a nameless
+//   that say "not just now". What else goes wrong with a watch (ERROR events, garbage, a nameless
 //   object, an end within a second with no event) leads to a list.
 // - Every failure takes one step of backoff before the next request: 0.8 s, doubled to 30 s,
-// jittered,
-//   forgotten after 2 min without failure, and never shorter than Retry-After (up to 5 min). Only
+//   jittered, forgotten after 2 min without failure, and never shorter than Retry-After (up to
+//   5 min). Only the plain list after the answer that there is no watch-list (once in a process),
 //   the list at "" after a version refused, and the one retry that a 401 gets (the transport has
-//   dropped the credentials), follow at once: one of them in each step, or in 2 min. A watch that
-//   ends within a second takes a step even when it had events, so nothing makes this spin.
+//   dropped the credentials), follow at once: of the last two one in each step, or in 2 min. A
+//   watch that ends within a second takes a step even when it had events, so nothing makes this
+//   spin.
 // - A watch that hears nothing at all, not even a bookmark (one a minute, since Kubernetes 1.16),
-// for
-//   5 min is followed by a list: a server restored from an older backup accepts a watch from a
+//   for 5 min is followed by a list: a server restored from an older backup accepts a watch from a
 //   version it has never had, and stays silent (kube-apiserver 1.20).
-//
-// The streaming list (sendInitialEvents) is not used: it needs a fallback for servers that answer
-// it with 422, and the list at resourceVersion=0 is decoded as it streams anyway.
 #ifndef PODROUTE_K8SCLIENT_REFLECTOR_H_
 #define PODROUTE_K8SCLIENT_REFLECTOR_H_
 
@@ -54,18 +57,19 @@ struct ReflectorOptions {
   int min_watch_seconds = 300;
   int max_watch_seconds = 600;
   Duration list_idle_timeout = std::chrono::seconds(60);  // The longest silence within a list.
+  bool watch_list = true;                  // Where the server has it; false: plain lists only.
   uint64_t seed = std::random_device()();  // Of backoff's jitter and watch durations.
 };
 
 // For logs and metrics. All counts since construction.
 struct ReflectorState {
-  uint64_t lists = 0;  // Complete ones.
+  uint64_t lists = 0;  // Complete ones, watch-lists included.
   uint64_t list_failures = 0;
-  uint64_t watches = 0;                     // That the server accepted.
-  uint64_t watch_failures = 0;              // Refused, or ended otherwise than they should.
-  uint64_t events = 0;                      // Bookmarks included, ERROR not.
-  bool connected = false;                   // A watch is open now.
-  std::string resource_version;             // The last seen; empty before the first list.
+  uint64_t watches = 0;          // That the server accepted.
+  uint64_t watch_failures = 0;   // Refused, or ended otherwise than they should.
+  uint64_t events = 0;           // Bookmarks included; ERROR and a watch-list's initial events not.
+  bool connected = false;        // A watch is open now.
+  std::string resource_version;  // The last seen; empty before the first list.
   std::optional<MonotonicTime> last_heard;  // The last list or event.
   std::optional<MonotonicTime>
       failing_since;       // Set from the first failure until things work again.
@@ -97,12 +101,28 @@ class Reflector {
  private:
   enum class Stage { kList, kConnect, kStream };
 
+  // One list under way.
+  struct ListJob {
+    std::string version;  // What is asked for.
+    bool consistent = false;
+    uint64_t requested = 0;  // requested_ when it began.
+    MonotonicTime started;
+  };
+
   ApiError List(StopToken& stop);
+  ApiError WatchList(const ListJob& job, StopToken& stop);
+  ApiError WatchListFailed(ApiError error, const ListJob& job, bool opened);
+  ApiError PlainList(const ListJob& job, StopToken& stop);
+  void Listed(const ListJob& job, NodeListPage all);
   ApiError ListPages(const std::string& version, int limit, StopToken& stop, NodeListPage* all,
                      int* pages);
   ApiError ListPage(const std::string& target, StopToken& stop, NodeListPage* page);
   ApiError Watch(StopToken& stop);
-  ApiError ReadEvents(BodyStream& body, MonotonicTime started, StopToken& stop);
+  int WatchSeconds();
+  ApiError Stream(BodyStream& body, WatchDecoder& decoder, MonotonicTime started, uint64_t events,
+                  StopToken& stop);
+  ApiError ReadEvents(WatchDecoder& decoder, MonotonicTime started, uint64_t events,
+                      StopToken& stop);
   ApiError EndOfWatch(const Status& how, MonotonicTime started, uint64_t events);
   ApiError Apply(WatchEvent event);
 
@@ -127,6 +147,8 @@ class Reflector {
   std::string version_;            // The last seen; empty before the first list.
   bool version_unusable_ = false;  // The server has refused it: list at "".
   bool need_list_ = true;
+  bool watch_list_;             // The server may have it.
+  int failed_watch_lists_ = 0;  // In a row, answered otherwise than "not just now".
   std::optional<MonotonicTime> retried_at_once_;  // Since the last step of backoff.
   MonotonicTime heard_;                           // The last list or event.
   Stage stage_ = Stage::kList;                    // Where the last request got to.

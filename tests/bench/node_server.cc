@@ -50,6 +50,10 @@ void NodeServer::Serve(ServerConnection& connection) {
     std::string request = connection.ReadRequest();
     if (request.empty()) return;
     std::string_view line = std::string_view(request).substr(0, request.find('\r'));
+    if (line.find("sendInitialEvents") != std::string_view::npos) {
+      connection.Write("HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 2\r\n\r\n{}");
+      continue;
+    }
     if (line.find("watch=") != std::string_view::npos) return HoldWatch(connection);
     AnswerList(connection);
   }

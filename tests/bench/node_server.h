@@ -18,7 +18,7 @@ namespace podroute {
 
 // On loopback of the network namespace that its constructor's thread is in. Answers any list with
 // MakeBenchNode(0 ... nodes - 1), whole, as a server does that is asked for resourceVersion=0, and
-// keeps watches open.
+// keeps watches open; it has no watch-list.
 class NodeServer {
  public:
   NodeServer(size_t nodes, bool tls);

@@ -12,8 +12,18 @@
 
 namespace podroute {
 
+// An error as an API server words it.
+inline std::string ErrorResponse(int status, const std::string& reason) {
+  std::string body = R"({"kind":"Status","apiVersion":"v1","status":"Failure","reason":")" +
+                     reason + R"(","code":)" + std::to_string(status) + "}";
+  return "HTTP/1.1 " + std::to_string(status) +
+         " Error\r\nContent-Type: application/json\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
 // Lists are answered by `list`, called with the request's first line; watches are accepted and say
-// what Send is given, to all that are open. Threads of its own call `list`.
+// what Send is given, to all that are open; there are no watch-lists. Threads of its own call
+// `list`.
 class FakeApi {
  public:
   using ListAnswer = std::function<std::string(const std::string& request_line)>;
@@ -80,13 +90,17 @@ class FakeApi {
         std::lock_guard lock(mutex_);
         requests_.push_back(request);
         if (request.find(required_) == std::string::npos) {
-          connection.Write(Unauthorized());
+          connection.Write(ErrorResponse(401, "Unauthorized"));
           continue;
         }
       }
       std::string line = request.substr(0, request.find("\r\n"));
       if (line.find("watch=1") == std::string::npos) {
         connection.Write(list_(line));
+        continue;
+      }
+      if (line.find("sendInitialEvents") != std::string::npos) {
+        connection.Write(ErrorResponse(422, "Invalid"));
         continue;
       }
       {
@@ -101,8 +115,6 @@ class FakeApi {
     }
   }
 
-  static std::string Unauthorized();
-
   const ListAnswer list_;
   std::mutex mutex_;
   std::string required_;
@@ -110,17 +122,6 @@ class FakeApi {
   std::vector<ServerConnection*> watches_;
   std::unique_ptr<ScriptedServer> server_;
 };
-
-// An error as an API server words it.
-inline std::string ErrorResponse(int status, const std::string& reason) {
-  std::string body = R"({"kind":"Status","apiVersion":"v1","status":"Failure","reason":")" +
-                     reason + R"(","code":)" + std::to_string(status) + "}";
-  return "HTTP/1.1 " + std::to_string(status) +
-         " Error\r\nContent-Type: application/json\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
-inline std::string FakeApi::Unauthorized() { return ErrorResponse(401, "Unauthorized"); }
 
 }  // namespace podroute
 

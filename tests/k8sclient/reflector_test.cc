@@ -12,6 +12,7 @@
 
 #include "tests/base/fake_clock.h"
 #include "tests/k8sclient/fake_transport.h"
+#include "tests/k8sclient/reflector_testing.h"
 #include "tests/k8sclient/transcripts.h"
 
 namespace podroute {
@@ -25,90 +26,10 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-constexpr char kFirstList[] = "/api/v1/nodes?limit=500&resourceVersion=0";
-constexpr char kConsistentList[] = "/api/v1/nodes?limit=500";
-
-// "list ..." and "watch 7" for requests, as short as tests want to compare them.
-std::string Short(const std::string& target) {
-  const std::string watch = "/api/v1/nodes?watch=1&resourceVersion=";
-  if (!target.starts_with(watch)) return target;
-  return "watch " + target.substr(watch.size(), target.find('&', watch.size()) - watch.size());
-}
-
-std::string NodeJson(const std::string& name, const std::string& version = "1") {
-  return R"({"kind":"Node","metadata":{"name":")" + name + R"(","resourceVersion":")" + version +
-         R"("},"spec":{"podCIDR":"10.0.)" + version + R"(.0/24"}})";
-}
-
-FakeResponse List(const std::string& version, const std::vector<std::string>& names,
-                  const std::string& token = "") {
-  std::string items;
-  for (const std::string& name : names) items += (items.empty() ? "" : ",") + NodeJson(name);
-  return FakeResponse::Body(R"({"kind":"NodeList","metadata":{"resourceVersion":")" + version +
-                            R"(","continue":")" + token + R"("},"items":[)" + items + "]}");
-}
-
-std::string Event(const std::string& type, const std::string& name, const std::string& version) {
-  return R"({"type":")" + type + R"(","object":)" + NodeJson(name, version) + "}\n";
-}
-
-std::string Bookmark(const std::string& version) {
-  return R"({"type":"BOOKMARK","object":{"kind":"Node","metadata":{"resourceVersion":")" + version +
-         "\"}}}\n";
-}
-
-std::string ErrorEvent(int code, const std::string& reason) {
-  return R"({"type":"ERROR","object":{"kind":"Status","reason":")" + reason +
-         R"(","message":"no","code":)" + std::to_string(code) + "}}\n";
-}
-
-FakeResponse Http(int status, const std::string& reason = "", int retry_after = 0) {
-  FakeResponse response = FakeResponse::Body(R"({"kind":"Status","reason":")" + reason +
-                                             R"(","code":)" + std::to_string(status) + "}");
-  response.status = status;
-  if (retry_after > 0) response.headers["retry-after"] = std::to_string(retry_after);
-  return response;
-}
-
-FakeResponse Refused() {
-  return FakeResponse::Failure(StatusCode::kUnavailable, "connect: Connection refused");
-}
-
-class ReflectorTest : public ::testing::Test {
+// Plain lists; watch-lists are in reflector_watch_list_test.cc.
+class ReflectorTest : public ReflectorFixture {
  protected:
-  ReflectorTest() {
-    clock_.AutoAdvance();
-    transport_.on_exhausted = [this] { stop_.Stop(); };
-  }
-
-  // A watch that yields `events` and lasts `duration`.
-  FakeResponse Watch(const std::string& events, Duration duration = seconds(60)) {
-    return {.body = {BodyStep::Data(events), Pass(duration)}};
-  }
-  BodyStep Pass(Duration duration) {
-    return BodyStep::Do([this, duration] { clock_.Advance(duration); });
-  }
-
-  // Plays the script to its end; the requests that were sent, the last of which got no answer.
-  std::vector<std::string> Play(std::vector<FakeResponse> script) {
-    for (FakeResponse& response : script) transport_.Add(std::move(response));
-    reflector_.Run(stop_);
-    std::vector<std::string> requests;
-    for (const std::string& target : transport_.targets()) requests.push_back(Short(target));
-    return requests;
-  }
-
-  std::vector<std::string> Names() {
-    std::vector<std::string> names;
-    for (const auto& node : store_.TakeSnapshot().nodes) names.push_back(node->name);
-    return names;
-  }
-
-  FakeClock clock_;
-  FakeTransport transport_;
-  NodeStore store_;
-  StopToken stop_;
-  Reflector reflector_{transport_, store_, clock_, {.seed = 1}};
+  ReflectorTest() : ReflectorFixture({.watch_list = false, .seed = 1}) {}
 };
 
 // ---- Lists
@@ -304,7 +225,7 @@ TEST_F(ReflectorTest, OtherRefusalsOfAWatchBackOffAndListAtTheLastVersion) {
     FakeTransport transport;
     StopToken stop;
     transport.on_exhausted = [&] { stop.Stop(); };
-    Reflector reflector(transport, store_, clock);
+    Reflector reflector(transport, store_, clock, {.watch_list = false});
     transport.Add(List("7", {}));
     transport.Add(Http(status));
     reflector.Run(stop);
@@ -327,7 +248,7 @@ TEST_F(ReflectorTest, WhatIsNoEventLeadsToAList) {
     StopToken stop;
     transport.on_exhausted = [&] { stop.Stop(); };
     NodeStore store;
-    Reflector reflector(transport, store, clock);
+    Reflector reflector(transport, store, clock, {.watch_list = false});
     transport.Add(List("7", {}));
     transport.Add(Watch(Event("ADDED", "b", "8") + bad));
     reflector.Run(stop);
@@ -542,7 +463,7 @@ TEST(ReflectorThreadTest, AnotherThreadRequestsInterruptsAndStops) {
   FakeTransport transport;
   NodeStore store;
   StopToken stop;
-  Reflector reflector(transport, store, clock);
+  Reflector reflector(transport, store, clock, {.watch_list = false});
   transport.Add(List("7", {"a"}));
   transport.Add({.body = {BodyStep::Block()}});
   transport.Add(List("8", {"b"}));
@@ -567,7 +488,7 @@ TEST(ReflectorThreadTest, StopEndsAWait) {
   FakeTransport transport;
   NodeStore store;
   StopToken stop;
-  Reflector reflector(transport, store, clock);
+  Reflector reflector(transport, store, clock, {.watch_list = false});
   transport.Add(Refused());
   std::thread thread([&] { reflector.Run(stop); });
   clock.AwaitWaiters();
@@ -594,18 +515,6 @@ TEST_F(ReflectorTest, StateCounts) {
   EXPECT_EQ(*state.last_heard - start, clock_.Waits()[0]);
   EXPECT_EQ(*state.failing_since - start, clock_.Waits()[0] + seconds(60));
 }
-
-class LogCapture final : public google::LogSink {
- public:
-  LogCapture() { google::AddLogSink(this); }
-  ~LogCapture() override { google::RemoveLogSink(this); }
-  void send(google::LogSeverity severity, const char*, const char*, int, const struct tm*,
-            const char* message, size_t length) override {
-    lines.push_back(std::string(severity == google::GLOG_WARNING ? "W " : "I ") +
-                    std::string(message, length));
-  }
-  std::vector<std::string> lines;
-};
 
 TEST_F(ReflectorTest, LogsChangesOnly) {
   LogCapture log;
@@ -645,7 +554,7 @@ TEST_F(ReflectorTest, ReplaysTranscriptsInPiecesOfAnySize) {
     StopToken stop;
     transport.on_exhausted = [&] { stop.Stop(); };
     NodeStore store;
-    Reflector reflector(transport, store, clock);
+    Reflector reflector(transport, store, clock, {.watch_list = false});
     for (const char* name : {"02-list-limit2", "03-list-continue", "05-watch-events-bookmark"}) {
       FakeResponse response = Transcript(name);
       response.chunk_bytes = chunk_bytes;
