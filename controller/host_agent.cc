@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -16,6 +17,8 @@ namespace {
 
 constexpr Duration kResolveTimeout = std::chrono::seconds(10);
 constexpr Duration kResolveAgain = std::chrono::minutes(10);
+constexpr Duration kHintDelay = std::chrono::milliseconds(100);
+constexpr size_t kMaxShadowedLines = 50;
 
 }  // namespace
 
@@ -42,6 +45,7 @@ Status HostAgent::Start() {
                             SignalWatch::Create(*loop_, {SIGTERM, SIGINT, SIGHUP},
                                                 [this](int number) { OnSignal(number); }));
   PODROUTE_ASSIGN_OR_RETURN(backend_, KernelBackend::Create(ToKernelOptions(options_)));
+  PODROUTE_RETURN_IF_ERROR(backend_->CheckPermission());
   PODROUTE_RETURN_IF_ERROR(StartMonitor());
   PODROUTE_ASSIGN_OR_RETURN(store_wakeup_, Wakeup::Create(*loop_, [this] { pass_due_ = true; }));
   PODROUTE_ASSIGN_OR_RETURN(api_server_wakeup_,
@@ -68,17 +72,20 @@ Status HostAgent::Start() {
 }
 
 Status HostAgent::StartMonitor() {
+  KernelMonitorOptions options;
+  options.mark = ToKernelOptions(options_).mark;
+  options.own_port_id = backend_->port_id();
+  PODROUTE_ASSIGN_OR_RETURN(std::unique_ptr<KernelMonitor> monitor, KernelMonitor::Create(options));
+  PODROUTE_RETURN_IF_ERROR(loop_->Add(monitor->fd(), [this] { OnHints(); }));
   if (monitor_) loop_->Remove(monitor_->fd());
-  KernelMonitorOptions monitor;
-  monitor.mark = ToKernelOptions(options_).mark;
-  monitor.own_port_id = backend_->port_id();
-  PODROUTE_ASSIGN_OR_RETURN(monitor_, KernelMonitor::Create(monitor));
-  return loop_->Add(monitor_->fd(), [this] { OnHints(); });
+  monitor_ = std::move(monitor);
+  return Status::Ok();
 }
 
 Status HostAgent::Run() {
   if (Result<IpAddress> literal = IpAddress::Parse(api_server_host_); literal.ok()) {
     reconciler_->SetApiServer({*literal});
+    api_server_known_ = true;
   } else {
     resolver_thread_ = std::thread([this] { ResolveApiServer(); });
   }
@@ -116,7 +123,7 @@ void HostAgent::OnHints() {
   if (!hints.ok()) {
     LOG(ERROR) << "kernel notifications failed, subscribing again error=\""
                << hints.status().message() << "\"";
-    // Where that fails too, the resync timer is left.
+    // The old one stays in the loop, so that this is tried again; and there is the resync timer.
     if (Status status = StartMonitor(); !status.ok()) {
       LOG(ERROR) << "no kernel notifications error=\"" << status.message() << "\"";
     }
@@ -124,6 +131,12 @@ void HostAgent::OnHints() {
     hints->routes_changed = hints->local_network_changed = hints->overrun = true;
   }
   if (hints->overrun) LOG(WARNING) << "kernel notifications were lost, reading everything again";
+  if (hints->local_network_changed) reconciler_->InvalidateLocalNetwork();
+  if (hints->routes_changed && !MayHeedHints()) {
+    reconciler_->InvalidateRoutes();
+    retry_timer_->ArmNoLater(kHintDelay);
+    return;
+  }
   // Those that went with a link cannot be put back before it is looked at.
   bool by_hand = !hints->deleted.empty() && !hints->local_network_changed;
   if (by_hand && reconciler_->Forget(hints->deleted)) {
@@ -132,8 +145,17 @@ void HostAgent::OnHints() {
     Pass();
   }
   if (hints->routes_changed) reconciler_->InvalidateRoutes();
-  if (hints->local_network_changed) reconciler_->InvalidateLocalNetwork();
   pass_due_ |= hints->routes_changed || hints->local_network_changed;
+}
+
+bool HostAgent::MayHeedHints() {
+  bool may = hint_budget_.Take();
+  if (!std::exchange(hints_deferred_, !may) && !may) {
+    LOG(WARNING)
+        << "somebody keeps undoing our routes, they are put back ten times a second from now "
+           "on; is there another podroute with other options?";
+  }
+  return may;
 }
 
 Result<LocalNetwork> HostAgent::ReadLocal() {
@@ -153,6 +175,7 @@ void HostAgent::OnResync() {
 }
 
 void HostAgent::Pass() {
+  if (!api_server_known_) return;
   PassReport report = reconciler_->RunPass();
   if (report.next_in) {
     retry_timer_->Arm(*report.next_in);
@@ -181,12 +204,18 @@ void HostAgent::ReportShadowed() {
     VLOG(1) << "cannot look for shadowed routes error=\"" << shadowed.status().message() << "\"";
     return;
   }
-  for (const ShadowedRoute& route : *shadowed) {
-    bool known = std::any_of(shadowed_.begin(), shadowed_.end(),
-                             [&](const ShadowedRoute& old) { return old.dst == route.dst; });
-    if (known) continue;
-    LOG(WARNING) << "route is shadowed by one that is not ours dst=" << route.dst.ToString()
-                 << " protocol=" << int{route.protocol} << " metric=" << route.metric;
+  // Both are ordered by dst, as the routes asked about are.
+  auto before = [](const ShadowedRoute& a, const ShadowedRoute& b) { return a.dst < b.dst; };
+  std::vector<ShadowedRoute> fresh;
+  std::set_difference(shadowed->begin(), shadowed->end(), shadowed_.begin(), shadowed_.end(),
+                      std::back_inserter(fresh), before);
+  for (size_t i = 0; i < fresh.size() && i < kMaxShadowedLines; ++i) {
+    LOG(WARNING) << "route is shadowed by one that is not ours dst=" << fresh[i].dst.ToString()
+                 << " protocol=" << int{fresh[i].protocol} << " metric=" << fresh[i].metric;
+  }
+  if (fresh.size() > kMaxShadowedLines) {
+    LOG(WARNING) << "routes are shadowed by others that are not ours new=" << fresh.size()
+                 << " now=" << shadowed->size();
   }
   shadowed_ = std::move(*shadowed);
 }
@@ -201,7 +230,6 @@ void HostAgent::ResolveApiServer() {
         std::lock_guard lock(api_server_mutex_);
         api_server_ = std::move(*addresses);
       }
-      api_server_wakeup_->Signal();
       backoff.Reset();
       last_error.clear();
     } else if (std::exchange(last_error, addresses.status().message()) !=
@@ -209,6 +237,8 @@ void HostAgent::ResolveApiServer() {
       LOG(WARNING) << "the API server's address is not known host=" << Printable(api_server_host_)
                    << " error=\"" << last_error << "\"";
     }
+    // Also when there is no answer: routes must not wait for it any longer.
+    api_server_wakeup_->Signal();
     clock_.WaitFor(last_error.empty() ? kResolveAgain : backoff.Next(), stop_);
   }
 }
@@ -216,6 +246,7 @@ void HostAgent::ResolveApiServer() {
 void HostAgent::TakeApiServer() {
   std::lock_guard lock(api_server_mutex_);
   reconciler_->SetApiServer(api_server_);
+  api_server_known_ = true;
   pass_due_ = true;
 }
 

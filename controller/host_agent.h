@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/status.h"
+#include "controller/hint_budget.h"
 #include "controller/options.h"
 #include "controller/reconciler.h"
 #include "k8sclient/host_resolver.h"
@@ -28,6 +29,9 @@ namespace podroute {
 //
 // Wakes up for: a change of Nodes, a notification of the kernel's that is none of our own doing, a
 // signal, the resync timer, and, while something fails, its retry timer. Nothing else.
+//
+// Somebody who undoes our routes as fast as we make them (a second agent with other options, say)
+// is answered at once two thousand times, and then ten times a second.
 class HostAgent {
  public:
   // In the network namespace of the calling thread, which is then the loop's. The transport must
@@ -55,6 +59,7 @@ class HostAgent {
   void ReportShadowed();
   void ResolveApiServer();
   void TakeApiServer();
+  bool MayHeedHints();
 
   const Options options_;
   HttpTransport& transport_;
@@ -71,6 +76,10 @@ class HostAgent {
   std::unique_ptr<Wakeup> store_wakeup_, api_server_wakeup_;
   std::unique_ptr<Timer> resync_timer_, retry_timer_;
   bool pass_due_ = false;
+  // Whether it is known which addresses no route may cover; until then no route is made.
+  bool api_server_known_ = false;
+  HintBudget hint_budget_{clock_};
+  bool hints_deferred_ = false;
   bool in_place_ = false;
   std::vector<ShadowedRoute> shadowed_;  // As last reported.
 

@@ -159,6 +159,28 @@ class FlagSetter {
     return name == "flagfile" ? ReadFlagfile(*value, depth + 1) : Set(name, *value, where);
   }
 
+  Status ReadFlagfile(const std::string& path, int depth) {
+    if (depth > kMaxFlagfileDepth)
+      return Wrong("--flagfile=" + path + ": files name each other in a circle");
+    PODROUTE_ASSIGN_OR_RETURN(std::string content, ReadFile(path, 1 << 20));
+    size_t number = 0;
+    for (size_t start = 0; start < content.size();) {
+      size_t end = std::min(content.find('\n', start), content.size());
+      std::string line = content.substr(start, end - start);
+      start = end + 1;
+      ++number;
+      line.erase(line.find_last_not_of(" \t\r") + 1);
+      line.erase(0, std::min(line.find_first_not_of(" \t"), line.size()));
+      if (line.empty() || line[0] == '#') continue;
+      std::string where = path + ":" + std::to_string(number) + ": ";
+      if (line[0] != '-')
+        return Wrong(where + "\"" + Printable(line) + "\" is not a flag (--name=value)");
+      size_t at = 0;
+      PODROUTE_RETURN_IF_ERROR(Consume({line}, &at, where, depth));
+    }
+    return Status::Ok();
+  }
+
   // Flags set for a verb that has no use for them are mistakes.
   Status CheckVerb(const std::string& verb) const {
     if (verb == "help" || verb == "version") return Status::Ok();
@@ -195,28 +217,6 @@ class FlagSetter {
     for (const auto& [known, verbs] : FlagVerbs()) names.push_back(known);
     return Wrong(where + "unknown flag --" + Printable(name) + Suggestion(name, names, "--") +
                  " ('podroute help' lists them)");
-  }
-
-  Status ReadFlagfile(const std::string& path, int depth) {
-    if (depth > kMaxFlagfileDepth)
-      return Wrong("--flagfile=" + path + ": files name each other in a circle");
-    PODROUTE_ASSIGN_OR_RETURN(std::string content, ReadFile(path, 1 << 20));
-    size_t number = 0;
-    for (size_t start = 0; start < content.size();) {
-      size_t end = std::min(content.find('\n', start), content.size());
-      std::string line = content.substr(start, end - start);
-      start = end + 1;
-      ++number;
-      line.erase(line.find_last_not_of(" \t\r") + 1);
-      line.erase(0, std::min(line.find_first_not_of(" \t"), line.size()));
-      if (line.empty() || line[0] == '#') continue;
-      std::string where = path + ":" + std::to_string(number) + ": ";
-      if (line[0] != '-')
-        return Wrong(where + "\"" + Printable(line) + "\" is not a flag (--name=value)");
-      size_t at = 0;
-      PODROUTE_RETURN_IF_ERROR(Consume({line}, &at, where, depth));
-    }
-    return Status::Ok();
   }
 
   CommandLine* line_;
@@ -296,6 +296,9 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
                                      const EnvironmentLookup& environment) {
   CommandLine line;
   FlagSetter setter(&line);
+  if (std::string path = environment("PODROUTE_FLAGFILE"); !path.empty()) {
+    PODROUTE_RETURN_IF_ERROR(setter.ReadFlagfile(path, 1));
+  }
   for (const auto& [name, verbs] : FlagVerbs()) {
     std::string variable = "PODROUTE_" + name;
     std::transform(variable.begin(), variable.end(), variable.begin(),
@@ -357,6 +360,7 @@ Result<Duration> ParseDuration(std::string_view text) {
     if (unit == std::end(kUnits)) return wrong();
     if (count > std::chrono::hours(24 * 365) / unit->second) return wrong();
     total += unit->second * count;
+    if (total > std::chrono::hours(24 * 365)) return wrong();
     rest.remove_prefix(unit->first.size());
   }
   return total;

@@ -56,7 +56,7 @@ bool IsThisMachine(const Node& self, const LocalNetwork& local) {
   return std::any_of(
       self.internal_ips.begin(), self.internal_ips.end(), [&](const std::string& text) {
         Result<IpAddress> address = IpAddress::Parse(text);
-        return address.ok() &&
+        return address.ok() && !address->IsLoopback() &&
                std::any_of(local.addresses.begin(), local.addresses.end(),
                            [&](const LocalAddress& own) { return own.address == *address; });
       });

@@ -86,7 +86,7 @@ PassReport Reconciler::RunPass() {
     report.event_latency = world_.clock->Now() - *nodes_.changed_at;
     nodes_.changed_at.reset();
   }
-  report.in_place = retries_.size() == 0;
+  report.in_place = retries_.size() == 0 && report.withheld == 0;
   report.next_in = retries_.NextIn();
   return report;
 }

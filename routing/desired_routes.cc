@@ -21,9 +21,10 @@ constexpr int kWidestV6 = 32;
 // Prefixes that no pod can have: RFC 6890, "this network", loopback, link-local, multicast,
 // reserved.
 const std::vector<IpPrefix>& ReservedPrefixes() {
-  static const std::vector<IpPrefix>& prefixes = *new std::vector<IpPrefix>(
-      ParsePrefixList("0.0.0.0/8,127.0.0.0/8,169.254.0.0/16,224.0.0.0/3,::/16,fe80::/10,ff00::/8")
-          .value());
+  static const std::vector<IpPrefix>& prefixes =
+      *new std::vector<IpPrefix>(ParsePrefixList("0.0.0.0/8,127.0.0.0/8,169.254.0.0/16,224.0.0.0/"
+                                                 "4,255.255.255.255/32,::/16,fe80::/10,ff00::/8")
+                                     .value());
   return prefixes;
 }
 
@@ -71,11 +72,10 @@ class LocalIndex {
     }
     std::sort(own_.begin(), own_.end());
     std::sort(all_.begin(), all_.end());
-    // Longest first, so that the first match is the best; a link that is up before one that is
-    // down.
+    // Longest first, so that the first match is the best; then the link that is likelier to work.
     std::stable_sort(connected_.begin(), connected_.end(), [](const auto& a, const auto& b) {
-      return std::tuple(-a.subnet.length(), !a.link->up) <
-             std::tuple(-b.subnet.length(), !b.link->up);
+      return std::tuple(-a.subnet.length(), !a.link->up, !a.link->carrier) <
+             std::tuple(-b.subnet.length(), !b.link->up, !b.link->carrier);
     });
   }
 
@@ -90,7 +90,11 @@ class LocalIndex {
   }
   const Connected* Find(const IpAddress& address) const {
     for (const Connected& c : connected_) {
-      if (c.subnet.Contains(address)) return &c;
+      if (!c.subnet.Contains(address)) continue;
+      // The subnet's own address and its broadcast address are no neighbour's (RFC 3021 for /31).
+      bool edge = address.is_v4() && c.subnet.length() < 31 &&
+                  (address == c.subnet.address() || address == c.subnet.Last());
+      return edge ? nullptr : &c;
     }
     return nullptr;
   }
@@ -268,7 +272,7 @@ class Builder {
     for (const IpPrefix& reserved : ReservedPrefixes()) {
       if (prefix.Overlaps(reserved)) {
         return Refuse(node, text, RefusalReason::kReservedPrefix,
-                      text + " lies in " + reserved.ToString() + ", where no pod can be");
+                      text + " overlaps " + reserved.ToString() + ", where no pod can be");
       }
     }
     const auto& allowed = options_.cluster_cidrs;
@@ -316,11 +320,14 @@ class Builder {
                                  return known.address < address;
                                });
     for (; it != addresses_.end() && prefix.Contains(it->address); ++it) {
-      bool counts = !local_.known() || it->connected || it->node <= index;
+      const ParsedNode& owner = nodes_[it->node];
+      bool believed =
+          it->connected && !InClusterCidr(IpPrefix::Of(it->address, it->address.bits()));
+      bool counts = it->node <= index || owner.self || believed;
       if (!counts) continue;
       return Refuse(nodes_[index], text, RefusalReason::kContainsNodeAddress,
                     text + " contains " + it->address.ToString() + ", an address of node " +
-                        Printable(nodes_[it->node].info->name));
+                        Printable(owner.info->name));
     }
     return true;
   }
@@ -360,7 +367,8 @@ class Builder {
   }
 
   static bool CannotBeNextHop(const IpAddress& address) {
-    return address.IsUnspecified() || address.IsLoopback() || address.IsMulticast();
+    return address.IsUnspecified() || address.IsLoopback() || address.IsMulticast() ||
+           address == IpAddress::V4(0xffffffff) || (!address.is_v4() && address.IsLinkLocal());
   }
 
   // By the last address of the right family.

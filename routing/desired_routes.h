@@ -40,7 +40,7 @@ enum class RefusalReason {
   kTooWide,          // 0.0.0.0/0, wider than /8 (IPv4) or /32 (IPv6).
   kReservedPrefix,   // Loopback, link-local, multicast, unspecified.
   kOutsideClusterCidr,
-  kContainsNodeAddress,      // Of any node, this one included.
+  kContainsNodeAddress,      // Of a node, its own included; see below.
   kContainsConnectedSubnet,  // A subnet on one of this machine's links (or is one), or an
                              // address of this machine.
   kInsideConnectedSubnet,    // Would take neighbours' addresses away; allowed by naming it in
@@ -88,10 +88,10 @@ struct DesiredResult {
 // out others with a prefix that is refused anyway; but a node whose next hop is unusable keeps its
 // claim, so that a link that goes down never hands its pods' addresses to somebody else.
 //
-// Node addresses: a podCIDR that contains any node's address is refused, with one exception: an
-// address of a younger node that is on none of this machine's subnets does not count (where `local`
-// is known). Otherwise a node could take an older one's route away by claiming an address inside
-// it.
+// Node addresses: a podCIDR that contains a node's address is refused when that node is older, is
+// this machine, or has the address on one of this machine's subnets (outside of cluster_cidrs,
+// where pods live). Any other address of a younger node does not count: or a node could take an
+// older one's route away by claiming an address inside it.
 //
 // O(n log n) in podCIDRs; about 1 ms for 5,000 nodes.
 DesiredResult DesiredRoutes(std::span<const NodeInfo> nodes,

@@ -87,7 +87,10 @@ void KernelBackend::FallBackToPlainRoutes(std::string_view why) {
 Result<std::vector<KernelNexthop>> KernelBackend::ReadNexthops() {
   Result<std::vector<KernelNexthop>> nexthops = ReadKernelNexthops(*transport_);
   StatusCode code = nexthops.status().code();
+  has_read_objects_ |= nexthops.ok();
   if (code != StatusCode::kUnsupported && code != StatusCode::kInvalidArgument) return nexthops;
+  // A kernel that has read them once has them: then it is an error like any other.
+  if (has_read_objects_) return nexthops;
   FallBackToPlainRoutes(nexthops.status().message());
   return std::vector<KernelNexthop>();
 }
@@ -104,6 +107,19 @@ Result<RouteSet> KernelBackend::ReadOwned() {
 }
 
 // ---- Changing
+
+Status KernelBackend::CheckPermission() {
+  NetlinkBatch batch;
+  EncodeDeleteNexthop(batch, 0xffffffff);
+  PODROUTE_ASSIGN_OR_RETURN(Failures failures, transport_->Execute(batch));
+  // The kernel (rtnetlink_rcv_msg) asks for CAP_NET_ADMIN before it looks at the message.
+  for (const NetlinkFailure& failure : failures) {
+    if (failure.error != EPERM) continue;
+    return Status(StatusCode::kPermissionDenied,
+                  "this process may not change routes: run it as root or with CAP_NET_ADMIN");
+  }
+  return Status::Ok();
+}
 
 Result<KernelBackend::Failures> KernelBackend::Change(NetlinkBatch& batch) {
   if (batch.empty()) return Failures();

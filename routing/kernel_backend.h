@@ -88,6 +88,10 @@ class KernelBackend : public RouteBackend {
   // (left by a crash): the next Apply removes them.
   bool HasOrphans() const { return planner_.HasUnused(); }
 
+  // Asks for a change that changes nothing (the deletion of a nexthop object with an id that nobody
+  // has): kPermissionDenied where this process may not change routes here.
+  Status CheckPermission();
+
   // False after kNever, or once the kernel has said that it has none.
   bool uses_nexthop_objects() const { return use_objects_; }
 
@@ -126,6 +130,7 @@ class KernelBackend : public RouteBackend {
   const std::unique_ptr<NetlinkTransport> transport_;
   uint32_t port_id_ = 0;
   bool use_objects_;
+  bool has_read_objects_ = false;
   bool stale_ = true;  // Not read yet, or a change failed: planner_ may be wrong.
   NexthopPlanner planner_;
   uint64_t change_messages_ = 0;

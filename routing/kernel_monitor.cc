@@ -15,6 +15,7 @@ namespace {
 
 // Offsets in a notification, which starts with its nlmsghdr. A filter sees one message at a time.
 constexpr uint32_t kTypeAt = offsetof(nlmsghdr, nlmsg_type);
+constexpr uint32_t kFlagsAt = offsetof(nlmsghdr, nlmsg_flags);
 constexpr uint32_t kPortAt = offsetof(nlmsghdr, nlmsg_pid);
 constexpr uint32_t kRouteProtocolAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol);
 constexpr uint32_t kNexthopProtocolAt = NLMSG_HDRLEN + 2;  // struct nhmsg: family, scope, protocol.
@@ -23,31 +24,34 @@ constexpr uint32_t kDrop = 0;
 constexpr uint32_t kAccept = 0xffffffff;
 
 // BPF loads convert from network to host order, and netlink is in host order: so what is compared
-// with is swapped in the same way.
-std::array<sock_filter, 13> Filter(uint8_t protocol, uint32_t own_port_id) {
-  auto type = [](uint16_t value) { return static_cast<uint32_t>(htons(value)); };
-  return {{
+// with is swapped in the same way. Jumps are relative to the next instruction.
+auto Filter(uint8_t protocol, uint32_t own_port_id) {
+  auto swapped = [](uint16_t value) { return static_cast<uint32_t>(htons(value)); };
+  return std::to_array<sock_filter>({
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kPortAt),
       // Port 0 is the kernel itself: nobody's own change.
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, own_port_id != 0 ? htonl(own_port_id) : kAccept, 10, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, own_port_id != 0 ? htonl(own_port_id) : kAccept, 12, 0),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kTypeAt),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type(RTM_NEWROUTE), 3, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type(RTM_DELROUTE), 2, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type(RTM_NEWNEXTHOP), 3, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type(RTM_DELNEXTHOP), 2, 4),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, swapped(RTM_NEWROUTE), 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, swapped(RTM_DELROUTE), 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, swapped(RTM_NEWNEXTHOP), 5, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, swapped(RTM_DELNEXTHOP), 4, 6),
+      // A route that took another's place: it may have been ours, whatever protocol it has now.
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kFlagsAt),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, swapped(NLM_F_REPLACE), 4, 0),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kRouteProtocolAt),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, protocol, 2, 3),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kNexthopProtocolAt),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, protocol, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, kAccept),
       BPF_STMT(BPF_RET | BPF_K, kDrop),
-  }};
+  });
 }
 
 }  // namespace
 
 Result<std::unique_ptr<KernelMonitor>> KernelMonitor::Create(const KernelMonitorOptions& options) {
-  std::array<sock_filter, 13> filter = Filter(options.mark.protocol, options.own_port_id);
+  auto filter = Filter(options.mark.protocol, options.own_port_id);
   sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
   PODROUTE_ASSIGN_OR_RETURN(
       std::unique_ptr<NotificationSocket> socket,
@@ -92,11 +96,17 @@ void KernelMonitor::Note(const NetlinkMessage& message, KernelHints* hints) cons
       hints->routes_changed |= message.header.nlmsg_type == RTM_DELADDR;
       return;
     }
+    case RTM_NEWROUTE:
     case RTM_DELROUTE: {
-      hints->routes_changed = true;
       std::optional<KernelRoute> route = DecodeRoute(message);
-      if (route && route->mark == options_.mark && route->type == RTN_UNICAST &&
-          hints->deleted.size() < KernelHints::kMaxDeleted) {
+      if (!route) return;
+      RouteMark taken = route->mark;
+      taken.protocol = options_.mark.protocol;
+      // Somebody's in the place of one of ours, or ours in somebody's.
+      hints->routes_changed |= taken == options_.mark;
+      bool deleted = message.header.nlmsg_type == RTM_DELROUTE && route->mark == options_.mark &&
+                     route->type == RTN_UNICAST;
+      if (deleted && hints->deleted.size() < KernelHints::kMaxDeleted) {
         hints->deleted.push_back(route->dst);
       }
       return;

@@ -15,6 +15,7 @@ struct LocalLink {
   bool up = false;        // IFF_UP: administratively up. Carrier is another matter: losing it keeps
                           // routes (they turn "linkdown").
   bool loopback = false;  // IFF_LOOPBACK
+  bool carrier = true;    // IFF_LOWER_UP. Of two links into one subnet, one that has it is better.
   bool operator==(const LocalLink&) const = default;
 };
 

@@ -3,7 +3,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/nexthop.h>
-#include <net/if.h>
+#include <linux/if.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -355,7 +355,7 @@ std::optional<LocalLink> DecodeLink(const NetlinkMessage& message) {
   if (!fixed) return std::nullopt;
   NetlinkAttributes attributes(message.body.subspan(NLMSG_ALIGN(sizeof *fixed)));
   return LocalLink{fixed->ifi_index, attributes.Text(IFLA_IFNAME), (fixed->ifi_flags & IFF_UP) != 0,
-                   (fixed->ifi_flags & IFF_LOOPBACK) != 0};
+                   (fixed->ifi_flags & IFF_LOOPBACK) != 0, (fixed->ifi_flags & IFF_LOWER_UP) != 0};
 }
 
 std::optional<LocalAddress> DecodeAddress(const NetlinkMessage& message) {

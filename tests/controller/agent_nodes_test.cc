@@ -145,7 +145,7 @@ std::string Claims(const std::string& name, const std::string& cidr) {
 }
 
 // The most memory that it has ever had, in MiB.
-int PeakMebibytes(pid_t pid) {
+[[maybe_unused]] int PeakMebibytes(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/status");
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with("VmHWM:")) return std::atoi(line.c_str() + 6) / 1024;

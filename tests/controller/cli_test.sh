@@ -99,6 +99,18 @@ YAML
 fails 1 '127.93.71.5:9' plan --node_name=x "--kubeconfig=$tmp/config"
 fails 1 'nowhere' plan --node_name=x "--kubeconfig=$tmp/config" --context=nowhere
 
+# An agent that may not change routes says so and ends, instead of failing at each of them for ever.
+cases=$((cases + 1))
+unprivileged=()
+[ "$(id -u)" != 0 ] || unprivileged=(setpriv --bounding-set -net_admin)
+"${unprivileged[@]}" "$podroute" run --node_name=x "--kubeconfig=$tmp/config" >"$tmp/out" 2>"$tmp/err"
+code=$?
+if [ "$code" != 1 ] || ! grep -q 'run it as root or with CAP_NET_ADMIN' "$tmp/err"; then
+  failures=$((failures + 1))
+  echo "FAILED: run without CAP_NET_ADMIN: exit code $code"
+  sed 's/^/  err: /' "$tmp/err" | head -5
+fi
+
 cases=$((cases + 1))
 if [ -w /dev/full ] && "$podroute" "${plan[@]}" >/dev/full 2>"$tmp/err"; then
   failures=$((failures + 1))

@@ -83,6 +83,14 @@ TEST_F(OptionsTest, AFlagfileHoldsFlagsAndComments) {
   EXPECT_EQ(options.cluster_cidrs.size(), 1u);
 }
 
+TEST_F(OptionsTest, TheEnvironmentMayNameAFlagfileThatOtherVariablesWinOver) {
+  environment_ = {{"PODROUTE_FLAGFILE", WriteFile("--route-metric=9\n--route-table=9\n")},
+                  {"PODROUTE_ROUTE_TABLE", "10"}};
+  ASSERT_TRUE(Parse({"plan"}).ok());
+  EXPECT_EQ(ReadOptions(Lookup())->route_metric, 9u);
+  EXPECT_EQ(ReadOptions(Lookup())->route_table, 10u);
+}
+
 TEST_F(OptionsTest, HelpAndVersionAreFlagsToo) {
   EXPECT_EQ(Parse({"--help"})->verb, "help");
   EXPECT_EQ(Parse({"--version"})->verb, "version");
@@ -168,7 +176,7 @@ TEST(ParseDurationTest, AddsItsParts) {
   EXPECT_EQ(ParseDuration("1h1m1s1ms1us").value(), Duration(3661001001000));
   EXPECT_EQ(ParseDuration("0s").value(), Duration(0));
   for (const char* bad :
-       {"", "s", "-1s", "1", "1.5s", "1d", "99999999999s", "4294967295h", "1s "}) {
+       {"", "s", "-1s", "1", "1.5s", "1d", "99999999999s", "4294967295h", "8760h8760h", "1s "}) {
     EXPECT_FALSE(ParseDuration(bad).ok()) << bad;
   }
 }

@@ -150,6 +150,10 @@ TEST(DesiredRoutesTest, Rule6NodesAreInputNotTruth) {
       {{"x", 9, {"10.244.9.0/24"}, {"nonsense"}}, "NoAddress"},
       {{"x", 9, {"10.244.9.0/24"}, {"0.0.0.0"}}, "NoAddress"},
       {{"x", 9, {"10.244.9.0/24"}, {"127.0.0.1"}}, "NoAddress"},
+      {{"x", 9, {"10.244.9.0/24"}, {"192.168.0.0"}}, "NextHopNotConnected"},
+      {{"x", 9, {"10.244.9.0/24"}, {"192.168.0.255"}}, "NextHopNotConnected"},
+      {{"x", 9, {"10.244.9.0/24"}, {"255.255.255.255"}}, "NoAddress"},
+      {{"x", 9, {"fd00:10:244:9::/64"}, {"fe80::9"}}, "NoAddress"},
       {{"x", 9, {"10.244.9.0/24"}, {"fd00:192:168::9"}}, "NoAddress"},
       {{"x", 9, {"10.244.9.0/24"}, {"192.168.7.9"}}, "NextHopNotConnected"},
       {{"x", 9, {"10.244.9.0/24"}, {"192.168.0.2"}}, "NextHopIsLocal"},
@@ -198,6 +202,60 @@ TEST(DesiredRoutesTest, AYoungerNodeCannotTakeARouteAwayByClaimingAnAddressInsid
   nodes.push_back({"attacker", 9, {"10.244.9.0/24"}, {"10.244.1.7"}, {"10.244.3.7"}});
   EXPECT_EQ(OnWorker1(nodes),
             std::string(kOthers) + "refused attacker 10.244.9.0/24 NextHopNotConnected\n");
+}
+
+// Where pods' addresses lie inside a connected subnet, as --cluster_cidr allows, or where no link
+// is known, a younger node's word is no better.
+TEST(DesiredRoutesTest, NorDoesItHelpTheYoungerNodeThatTheAddressIsOnALink) {
+  LocalNetwork local = Worker1();
+  IpAddress own = IpAddress::Parse("10.1.1.1").value();
+  local.addresses.push_back({2, own, IpPrefix::Of(own, 8)});
+  std::vector<TestNode> nodes = Cluster();
+  nodes.push_back({"attacker", 9, {"10.244.9.0/24"}, {"192.168.0.9", "10.244.1.7"}});
+  DesiredOptions options;
+  options.cluster_cidrs = ParsePrefixList("10.244.0.0/16").value();
+  EXPECT_EQ(OnWorker1(nodes, options, local),
+            std::string(kOthers) + "10.244.9.0/24 via 192.168.0.9 dev eth0 of attacker\n");
+  options.self = "worker1";
+  DesiredResult anywhere = DesiredRoutes(Infos(nodes), std::nullopt, options);
+  EXPECT_EQ(Text(anywhere),
+            "10.244.1.0/24 via 192.168.0.1 of master1\n"
+            "10.244.3.0/24 via 192.168.0.3 of worker2\n"
+            "10.244.9.0/24 via 192.168.0.9 of attacker\n");
+}
+
+TEST(DesiredRoutesTest, WithNoLinkKnownTheNodesOwnSubnetIsStillRefusedToTheOldestNode) {
+  std::vector<TestNode> nodes = Cluster();
+  nodes.push_back({"attacker", 0, {"192.168.0.0/24"}, {"172.20.0.9"}});
+  nodes.back().created = 1;
+  nodes.back().name = "a";
+  DesiredOptions options;
+  options.self = "worker1";
+  EXPECT_EQ(Text(DesiredRoutes(Infos(nodes), std::nullopt, options)),
+            "10.244.1.0/24 via 192.168.0.1 of master1\n"
+            "10.244.3.0/24 via 192.168.0.3 of worker2\n"
+            "refused a 192.168.0.0/24 ContainsNodeAddress\n");
+}
+
+TEST(DesiredRoutesTest, OfTwoLinksInOneSubnetTheOneWithCarrierIsUsed) {
+  LocalNetwork local = Worker1();
+  local.links[1].carrier = false;
+  local.links.push_back({4, "eth1", true, false});
+  IpAddress address = IpAddress::Parse("192.168.0.22").value();
+  local.addresses.push_back({4, address, IpPrefix::Of(address, 24)});
+  EXPECT_EQ(OnWorker1(Cluster(), {}, local),
+            "10.244.1.0/24 via 192.168.0.1 dev eth1 of master1\n"
+            "10.244.3.0/24 via 192.168.0.3 dev eth1 of worker2\n");
+  local.links[3].carrier = false;
+  EXPECT_EQ(OnWorker1(Cluster(), {}, local), kOthers) << "without a carrier routes still stand";
+}
+
+TEST(DesiredRoutesTest, PodsMayLiveIn240) {
+  std::vector<TestNode> nodes = Cluster();
+  nodes[0].cidrs = {"240.10.0.0/16"};
+  EXPECT_EQ(OnWorker1(nodes),
+            "10.244.3.0/24 via 192.168.0.3 dev eth0 of worker2\n"
+            "240.10.0.0/16 via 192.168.0.1 dev eth0 of master1\n");
 }
 
 TEST(DesiredRoutesTest, TooManyAddressesOrPodCidrsRefuseTheWholeNode) {

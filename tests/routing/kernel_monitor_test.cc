@@ -103,13 +103,26 @@ TEST_F(KernelMonitorTest, ADeletedRouteIsBackAfterTheNextPass) {
   EXPECT_FALSE(RoutesChanged());
 }
 
+TEST_F(KernelMonitorTest, ARouteOfOursThatSomebodyReplacedWithTheirsIsAHint) {
+  AddIpv6();
+  ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
+  for (const char* command : {"ip route replace 10.244.1.0/24 via 192.168.0.77 metric 110",
+                              "ip -6 route replace fd01::/64 via fd00::77 metric 110"}) {
+    Shell(command);
+    EXPECT_TRUE(RoutesChanged()) << command;
+  }
+  // Nobody's business: they replace their own.
+  Shell("ip route add 10.9.0.0/24 via 192.168.0.9; ip route replace 10.9.0.0/24 via 192.168.0.8");
+  EXPECT_FALSE(RoutesChanged());
+}
+
 TEST_F(KernelMonitorTest, ADeletedRouteOfOursIsNamed) {
   AddIpv6();
   ASSERT_TRUE(AllOk(Reconcile(*backend_, desired_)));
   Shell(
       "ip route add 10.9.0.0/24 via 192.168.0.2 proto 110 metric 7;"
       "ip route add 10.9.0.0/24 via 192.168.0.2 proto 110 metric 110 table 7");
-  ASSERT_TRUE(RoutesChanged());
+  EXPECT_FALSE(RoutesChanged()) << "the mark is table, protocol and metric";
   Shell(
       "ip route del 10.244.1.0/24 proto 110; ip -6 route del fd01::/64;"
       "ip route del 10.9.0.0/24 metric 7; ip route del 10.9.0.0/24 table 7");
@@ -157,7 +170,7 @@ TEST_F(KernelMonitorTest, AnotherProtocolIsWatchedWhenAsked) {
   Watch({.mark = {.protocol = 42}});
   Shell("ip route add 10.9.0.0/24 via 192.168.0.9 proto 110");
   EXPECT_EQ(Hints(), "");
-  Shell("ip route add 10.8.0.0/24 via 192.168.0.9 proto 42");
+  Shell("ip route add 10.8.0.0/24 via 192.168.0.9 proto 42 metric 110");
   EXPECT_EQ(Hints(), "routes ");
 }
 

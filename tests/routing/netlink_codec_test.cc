@@ -117,7 +117,7 @@ TEST(NetlinkCodecTest, LinksAndAddressesDecode) {
   link.ifi_flags = IFF_UP;
   batch.Begin(RTM_NEWLINK, 0, link);
   batch.PutText(IFLA_IFNAME, "eth0");
-  EXPECT_EQ(DecodeLink(First(batch)), (LocalLink{7, "eth0", true, false}));
+  EXPECT_EQ(DecodeLink(First(batch)), (LocalLink{7, "eth0", true, false, false}));
 
   struct {
     const char* local;
