@@ -162,6 +162,12 @@ ApiResponse Api::HandlePath(const ApiRequest& request) {
     response.body = "ok";
     return response;
   }
+  if (request.path == "/openapi/v2") {
+    // Nothing is a valid protobuf document of no kinds, in which kubectl before 1.24 has nothing to
+    // validate against and leaves that to the server.
+    response.content_type = "application/octet-stream";
+    return response;
+  }
   std::string json = Discovery(request.path, request.host);
   if (!json.empty()) return JsonResponse(request, 200, json);
   response.status = 404;

@@ -96,6 +96,13 @@ TEST_F(ApiTest, RefusesWhatTheRealServerRefuses) {
   }
 }
 
+TEST_F(ApiTest, HasAnEmptyOpenApiV2WithWhichOldKubectlsValidateNothing) {
+  ApiResponse response = Do("GET", "/openapi/v2?timeout=32s");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.content_type, "application/octet-stream");
+  EXPECT_EQ(response.body, "");
+}
+
 TEST_F(ApiTest, KeepsAnObjectUntilItsFinalizersAreGone) {
   Do("POST", "/api/v1/nodes", R"({"metadata":{"name":"n","finalizers":["a/b"]}})");
   Do("DELETE", "/api/v1/nodes/n");

@@ -34,9 +34,8 @@ const ResourceType* FindResource(std::string_view group, std::string_view versio
                                  std::string_view plural);
 const ResourceType* FindKind(std::string_view api_version, std::string_view kind);
 
-// The answers to GET of /version, /api, /apis, /api/v1, /apis/G, /apis/G/V and /openapi/...,
-// compact;
-// "" for any other path. `address` is this server's host:port.
+// The answers to GET of /version, /api, /apis, /api/v1, /apis/G, /apis/G/V and /openapi/v3/...,
+// compact; "" for any other path. `address` is this server's host:port.
 std::string Discovery(std::string_view path, std::string_view address);
 
 }  // namespace podroute
