@@ -149,7 +149,15 @@ ApiError Reflector::WatchListFailed(ApiError error, const ListJob& job, bool ope
       break;
   }
   ++failed_watch_lists_;
+  DropRefusedVersion(job, error);
   return error;
+}
+
+// A version that no list succeeds at must not be asked for again, whatever the server says is wrong
+// with it (kube-apiserver 1.20 answers 500 to one that it cannot read).
+void Reflector::DropRefusedVersion(const ListJob& job, const ApiError& error) {
+  if (job.version.empty() || job.version == "0" || LeavesVersionAlone(error)) return;
+  version_unusable_ = true;
 }
 
 ApiError Reflector::PlainList(const ListJob& job, StopToken& stop) {
@@ -161,8 +169,12 @@ ApiError Reflector::PlainList(const ListJob& job, StopToken& stop) {
     all = {};
     error = ListPages(job.version, 0, stop, &all, &pages);
   }
-  if (error.ok()) Listed(job, std::move(all));
-  return error;
+  if (!error.ok()) {
+    DropRefusedVersion(job, error);
+    return error;
+  }
+  Listed(job, std::move(all));
+  return {};
 }
 
 void Reflector::Listed(const ListJob& job, NodeListPage all) {

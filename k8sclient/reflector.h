@@ -3,7 +3,8 @@
 //
 // - First a list at resourceVersion=0 (any version, from the server's cache), later ones at the
 //   last version seen, and at "" (the most recent) once that version has turned out expired (410,
-//   as HTTP status or ERROR event) or ahead of the server (ResourceVersionTooLarge).
+//   as HTTP status or ERROR event) or ahead of the server (ResourceVersionTooLarge), or a list at
+//   it has failed otherwise than for want of an answer or a "not now".
 // - A list is a watch-list (KEP-3157) where the server has it: the Nodes come as events, one small
 //   piece each, and the same stream is the watch afterwards. (A plain list at a version comes as
 //   one piece from servers before 1.33, which the transport holds whole: 109 MB for 5,000 Nodes.)
@@ -112,6 +113,7 @@ class Reflector {
   ApiError List(StopToken& stop);
   ApiError WatchList(const ListJob& job, StopToken& stop);
   ApiError WatchListFailed(ApiError error, const ListJob& job, bool opened);
+  void DropRefusedVersion(const ListJob& job, const ApiError& error);
   ApiError PlainList(const ListJob& job, StopToken& stop);
   void Listed(const ListJob& job, NodeListPage all);
   ApiError ListPages(const std::string& version, int limit, StopToken& stop, NodeListPage* all,

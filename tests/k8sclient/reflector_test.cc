@@ -295,6 +295,40 @@ TEST_F(ReflectorTest, TooLargeVersionListsConsistentlyAtOnce) {
   EXPECT_THAT(clock_.Waits(), SizeIs(1));
 }
 
+TEST_F(ReflectorTest, AnyOtherRefusalOfAListAtAVersionIsTheVersionsFault) {
+  // As for a version that an event brought and the server cannot read (transcript 09).
+  for (const FakeResponse& no : {Transcript("09-watch-rv-invalid"), Http(400), Http(403), Http(422),
+                                 Http(500), FakeResponse::Body("{}")}) {
+    SCOPED_TRACE(no.status);
+    FakeClock clock;
+    clock.AutoAdvance();
+    FakeTransport transport;
+    StopToken stop;
+    transport.on_exhausted = [&] { stop.Stop(); };
+    NodeStore store;
+    Reflector reflector(transport, store, clock, {.watch_list = false});
+    transport.Add(List("7", {"a"}));
+    transport.Add(Watch(Event("MODIFIED", "a", "garbage")));
+    transport.Add(Http(400));
+    transport.Add(no);
+    transport.Add(List("9", {"a"}));
+    reflector.Run(stop);
+    std::vector<std::string> requests;
+    for (const std::string& target : transport.targets()) requests.push_back(Short(target));
+    EXPECT_THAT(requests,
+                ElementsAre(kFirstList, "watch 7", "watch garbage",
+                            "/api/v1/nodes?resourceVersion=garbage", kConsistentList, "watch 9"));
+    EXPECT_THAT(clock.Waits(), SizeIs(3));
+  }
+}
+
+TEST_F(ReflectorTest, NoAnswerOrNotNowToAListLeavesItsVersionAlone) {
+  EXPECT_THAT(Play({List("7", {}), Http(500), Refused(), Http(429), Http(503), List("9", {})}),
+              ElementsAre(kFirstList, "watch 7", "/api/v1/nodes?resourceVersion=7",
+                          "/api/v1/nodes?resourceVersion=7", "/api/v1/nodes?resourceVersion=7",
+                          "/api/v1/nodes?resourceVersion=7", "watch 9"));
+}
+
 TEST_F(ReflectorTest, ListStaysConsistentUntilOneSucceedsAndThenUsesVersionsAgain) {
   EXPECT_THAT(Play({List("7", {}), Http(410), Http(500), Refused(), List("9", {}),
                     Watch(ErrorEvent(500, "")), List("10", {})}),

@@ -217,26 +217,33 @@ TEST_F(ReflectorWatchListTest, InitialEventsWithoutEndAreAnError) {
 
 TEST_F(ReflectorWatchListTest, NothingPartialReachesTheStore) {
   std::string partial = Added({"b", "x"});
-  std::vector<FakeResponse> bad = {
-      Watch(partial),                            // A clean end.
-      Watch(partial + R"({"type":"BOOKM)"),      // An end within an event.
-      Watch(partial + ErrorEvent(500, "")),      //
-      Watch(partial + "garbage"),                //
-      Watch(partial + Event("ADDED", "", "9")),  //
-      Watch(partial + EndBookmark("")),          // No version.
-      {.body = {BodyStep::Data(partial), BodyStep::Error(Status(StatusCode::kUnavailable, "x"))}},
-      Http(403, "Forbidden"),
-      Http(404),
-      Http(500),
-      Http(504),
+  struct Case {
+    FakeResponse response;
+    const char* next;
   };
-  for (FakeResponse& response : bad) {
+  const char* again = "watch-list 7";
+  const char* most_recent = "watch-list ";
+  std::vector<Case> bad = {
+      {Watch(partial), again},                                  // A clean end.
+      {Watch(partial + R"({"type":"BOOKM)"), again},            // An end within an event.
+      {Watch(partial + ErrorEvent(500, "")), most_recent},      //
+      {Watch(partial + "garbage"), most_recent},                //
+      {Watch(partial + Event("ADDED", "", "9")), most_recent},  //
+      {Watch(partial + EndBookmark("")), most_recent},          // No version.
+      {{.body = {BodyStep::Data(partial), BodyStep::Error(Status(StatusCode::kUnavailable, "x"))}},
+       again},
+      {Http(403, "Forbidden"), most_recent},
+      {Http(404), most_recent},
+      {Http(500), most_recent},
+      {Http(504), again},
+  };
+  for (auto& [response, next] : bad) {
     SCOPED_TRACE(response.body.empty() ? "" : response.body[0].data.substr(0, 300));
     Anew anew(clock_);
     anew.transport.Add(WatchList("7", {"a", "b"}, ErrorEvent(500, "")));
     anew.transport.Add(response);
     anew.reflector.Run(anew.stop);
-    EXPECT_THAT(anew.Requests(), ElementsAre("watch-list 0", "watch-list 7", "watch-list 7"));
+    EXPECT_THAT(anew.Requests(), ElementsAre("watch-list 0", "watch-list 7", next));
     EXPECT_THAT(anew.Waits(), SizeIs(2));
     NodeSnapshot snapshot = anew.store.TakeSnapshot();
     ASSERT_THAT(snapshot.nodes, SizeIs(2));
@@ -278,6 +285,26 @@ TEST_F(ReflectorWatchListTest, GoneOrTooLargeAsksForTheMostRecentAtOnce) {
     EXPECT_THAT(anew.Waits(), SizeIs(1));  // For the 500.
     EXPECT_EQ(anew.store.TakeSnapshot().consistent_lists, 1u);
   }
+}
+
+TEST_F(ReflectorWatchListTest, AnyOtherRefusalOfAVersionAsksForTheMostRecentAfterBackoff) {
+  for (FakeResponse no : {Http(403), Http(500), Watch(ErrorEvent(500, ""))}) {
+    Anew anew(clock_);
+    anew.transport.Add(WatchList("7", {"a"}, ErrorEvent(500, "")));
+    anew.transport.Add(no);
+    anew.transport.Add(WatchList("9", {"b"}));
+    anew.reflector.Run(anew.stop);
+    EXPECT_THAT(anew.Requests(),
+                ElementsAre("watch-list 0", "watch-list 7", "watch-list ", "watch 9"));
+    EXPECT_THAT(anew.Waits(), SizeIs(2));
+  }
+}
+
+TEST_F(ReflectorWatchListTest, RefusedVersionAfterTheRefusalOfWatchListsIsDroppedToo) {
+  EXPECT_THAT(
+      Play({WatchList("7", {"a"}, ErrorEvent(500, "")), Http(400), Http(400), List("9", {"a"})}),
+      ElementsAre("watch-list 0", "watch-list 7", "/api/v1/nodes?resourceVersion=7",
+                  kConsistentList, "watch 9"));
 }
 
 TEST_F(ReflectorWatchListTest, GoneInTheWatchAfterTheBookmarkAsksForTheMostRecentAtOnce) {
