@@ -49,7 +49,8 @@ std::string WhyNoNode(const JsonObject& item, size_t index) {
 }
 
 Status CheckList(const NodeSax& sax) {
-  if (sax.list_kind.empty()) return {StatusCode::kInternal, "there is no kind in it: not a Kubernetes object"};
+  if (sax.list_kind.empty())
+    return {StatusCode::kInternal, "there is no kind in it: not a Kubernetes object"};
   if (!sax.list_has_items) return {StatusCode::kInternal, "the list has no items"};
   return Status::Ok();
 }
@@ -96,7 +97,11 @@ Result<std::vector<Node>> DecodeNodesText(std::string_view json) {
   }
   TextBody body(json);
   Result<NodeListPage> page = DecodeNodeList(body, SystemClock());
-  if (!page.ok()) return Status(StatusCode::kInvalidArgument, page.status().message());
+  if (!page.ok()) {
+    return Status(StatusCode::kInvalidArgument,
+                  page.status().message() +
+                      "; the output of `kubectl get nodes -o json` or `-o yaml` would be right");
+  }
   return std::move(page->nodes);
 }
 

@@ -408,14 +408,17 @@ TEST(NodeDecoderTest, TextsMayBeListsOrSingleNodes) {
   EXPECT_EQ(one[0].name, "a");
   struct Case {
     const char* text;
-    const char* message;
+    std::string message;
   };
+  const std::string right =
+      "; the output of `kubectl get nodes -o json` or `-o yaml` would be right";
   for (const Case& c :
-       {Case{"", "the JSON ended too early, after 0 bytes"},
+       {Case{"", "the JSON ended too early, after 0 bytes" + right},
+        Case{R"("NAME STATUS\nmaster1 Ready")", "not a JSON object" + right},
         Case{R"({"kind":"Node","metadata":{}})", "the Node has no metadata.name"},
-        Case{R"({"kind":"Pod","metadata":{"name":"a"}})", "kind is \"Pod\", not NodeList"},
+        Case{R"({"kind":"Pod","metadata":{"name":"a"}})", "kind is \"Pod\", not NodeList" + right},
         Case{R"({"kind":"List","items":[{"kind":"Pod","metadata":{"name":"a"}}]})",
-             "items[0] is a Pod, not a Node"}}) {
+             "items[0] is a Pod, not a Node" + right}}) {
     EXPECT_EQ(DecodeNodesText(c.text).status(), Status(StatusCode::kInvalidArgument, c.message));
   }
 }
