@@ -108,9 +108,10 @@ Result<ClientConfig> ClientFromKubeconfig(const Kubeconfig& kubeconfig, const st
   PODROUTE_ASSIGN_OR_RETURN(ConfigEntry context, FindContext(kubeconfig, chosen));
   PODROUTE_ASSIGN_OR_RETURN(ConfigEntry cluster,
                             FindNamed(context, "cluster", kubeconfig.clusters));
-  // A context without a user is anonymous; one that names a user must mean one.
+  // A context without a user, or with "", is anonymous; one that names a user must mean one.
   ConfigEntry user(context.what(), context.file(), YamlValue());
-  if (context.Has("user")) {
+  PODROUTE_ASSIGN_OR_RETURN(std::string user_name, context.Text("user"));
+  if (!user_name.empty()) {
     PODROUTE_ASSIGN_OR_RETURN(user, FindNamed(context, "user", kubeconfig.users));
   }
   ClientConfig config;

@@ -143,9 +143,11 @@ TEST_F(KubeconfigClientTest, Users) {
 }
 
 TEST_F(KubeconfigClientTest, AContextWithoutAUserIsAnonymous) {
-  Result<ClientConfig> config = Load(kServer, "token: abc", "cluster: c");
-  ASSERT_TRUE(config.ok()) << config.status().message();
-  EXPECT_EQ(*config->credentials->Get(), Credentials());
+  for (const char* context : {"cluster: c", "cluster: c, user: ", "cluster: c, user: ''"}) {
+    Result<ClientConfig> config = Load(kServer, "token: abc", context);
+    ASSERT_TRUE(config.ok()) << config.status().message();
+    EXPECT_EQ(*config->credentials->Get(), Credentials());
+  }
 }
 
 TEST_F(KubeconfigClientTest, InsecureAndPlainHttpAreTakenAtTheirWord) {
