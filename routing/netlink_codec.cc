@@ -1,9 +1,9 @@
 #include "routing/netlink_codec.h"
 
+#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/nexthop.h>
-#include <linux/if.h>
 #include <sys/socket.h>
 
 #include <algorithm>

@@ -161,6 +161,18 @@ void NexthopPlanner::PlanDelete(const Route& route, size_t change, KernelSteps& 
   routes_.erase(held);
 }
 
+// Thousands at once come when there is nothing yet.
+void NexthopPlanner::ReserveFor(size_t adds, KernelSteps& steps,
+                                std::unordered_map<uint32_t, size_t>& made) {
+  if (adds < routes_.size()) return;
+  steps.nexthops.reserve(steps.nexthops.size() + adds);
+  steps.adds.reserve(adds);
+  made.reserve(adds);
+  objects_.reserve(objects_.size() + adds);
+  by_via_.reserve(by_via_.size() + adds);
+  routes_.reserve(routes_.size() + adds);
+}
+
 KernelSteps NexthopPlanner::Plan(const RoutePlan& plan, bool use_objects) {
   KernelSteps steps;
   steps.needs.assign(plan.changes.size(), kNoStep);
@@ -169,6 +181,7 @@ KernelSteps NexthopPlanner::Plan(const RoutePlan& plan, bool use_objects) {
   std::unordered_map<uint32_t, size_t> made;
   if (use_objects && plan.replaces > 0) made = PlanMoves(plan, steps);
   const std::unordered_map<uint32_t, size_t> moved = made;
+  ReserveFor(plan.adds, steps, made);
 
   for (size_t i = 0; i < plan.changes.size(); ++i) {
     const RouteChange& change = plan.changes[i];

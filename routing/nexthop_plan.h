@@ -103,6 +103,7 @@ class NexthopPlanner {
   std::unordered_map<uint32_t, size_t> PlanMoves(const RoutePlan& plan, KernelSteps& steps);
   uint32_t ObjectFor(const NextHop& via, size_t change, KernelSteps& steps,
                      std::unordered_map<uint32_t, size_t>& made);
+  void ReserveFor(size_t adds, KernelSteps& steps, std::unordered_map<uint32_t, size_t>& made);
   void PlanDelete(const Route& route, size_t change, KernelSteps& steps);
 
   std::unordered_map<uint32_t, Object> objects_;

@@ -22,6 +22,9 @@ std::string_view RouteActionName(RouteAction action) {
 
 RoutePlan Plan(const RouteSet& actual, const RouteSet& desired) {
   RoutePlan plan;
+  // From nothing, the case where it matters, all are adds; growing would copy and fault in twice as
+  // much.
+  if (actual.empty()) plan.changes.reserve(desired.size());
   std::vector<RouteChange> deletes;
   auto drop = [&](const Route& route) { deletes.push_back({RouteAction::kDelete, route, {}}); };
   auto have = actual.begin();
