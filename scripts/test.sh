@@ -14,10 +14,18 @@ exec </dev/null
 lint=true
 targets=(//...)
 arguments=()
-for argument in "$@"; do
+given=()
+while (($# > 0)); do
+  argument=$1
+  shift
+  if [[ $argument == --config && $# -gt 0 ]]; then
+    argument=--config=$1
+    shift
+  fi
+  given+=("$argument")
   case "$argument" in
-    //* | -//* | :*) lint=false targets=() ;;
     --config=*) lint=false ;;
+    -//* | [!-]*) lint=false targets=() ;;
   esac
   # GCC 12's sanitizers cope with 28 random bits in addresses; many a kernel has 32.
   if [[ $argument == --config=[at]san && $(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null) != 28 ]] &&
@@ -44,8 +52,8 @@ if $lint; then
   python3 scripts/lint.py || broken+=(lint)
 fi
 
-echo "== bazel test ${targets[*]} $*"
-bazel test --keep_going --build_event_json_file="$scratch/events" "${arguments[@]}" "$@" "${targets[@]}" ||
+echo "== bazel test ${targets[*]} ${given[*]}"
+bazel test --keep_going --build_event_json_file="$scratch/events" "${arguments[@]}" "${given[@]}" "${targets[@]}" ||
   broken+=("bazel test (exit code $?)")
 
 python3 scripts/count_tests.py "$scratch/events" "${broken[@]}"
