@@ -11,7 +11,8 @@ exec </dev/null
 
 export LAB_NAME=demo-$$
 lab() { bash tests/lab/lab.sh "$@"; }
-trap 'lab down' EXIT
+pings=$(mktemp)
+trap 'rm -f "$pings"; lab down' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -115,7 +116,6 @@ show_changes master1
 timing "node created (curl starts) to its route in the kernel" "$before" "$(seen_us '\] 10\.244\.3\.0/24')"
 
 heading "A node changes its address under a ping every millisecond"
-pings=$(mktemp)
 echo "\$ lab.sh exec pod1 ping -i 0.001 -c 2000 ${address[pod2]} &"
 lab exec pod1 ping -i 0.001 -c 2000 "${address[pod2]}" >"$pings" 2>&1 &
 ping_pid=$!
@@ -123,8 +123,7 @@ check "it is under way" grep -q 'icmp_seq=100 ' "$pings"
 run readdress worker1 192.168.0.102
 check "master1 reaches worker1's pods over the new address" has_route master1 "via 192.168.0.102 "
 wait $ping_pid || true
-result=$(grep 'packets transmitted' "$pings")
-rm "$pings"
+result=$(grep 'packets transmitted' "$pings") || broken "ping ends with a summary; it said: $(tail -n1 "$pings")"
 echo "  $result"
 [[ $result == "2000 packets transmitted, 2000 received, 0% packet loss"* ]] || broken "not one ping was lost"
 
