@@ -67,6 +67,7 @@ state=/tmp/podroute-lab-$EUID-$name
 
 start_time() {  # of PID, in clock ticks since boot; fails if it is gone
   local stat
+  [[ $1 =~ ^[1-9][0-9]*$ ]] || return 1
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
   # shellcheck disable=SC2086  # split into words: the 20th after the command's closing parenthesis
   set -- ${stat##*) }
@@ -94,7 +95,7 @@ take_state() {
 }
 
 up() {
-  local until_exit_of="" nodes=3 mode=host backend=kernel dual_stack=false
+  local until_exit_of nodes=3 mode=host backend=kernel dual_stack=false
   while (($# > 0)); do
     case "$1" in
       --nodes) nodes=${2:-} && shift ;;
@@ -112,6 +113,8 @@ up() {
     fail "up: --nodes is '$nodes'; it can be 1 to 250"
   [[ $mode =~ ^(host|router|none)$ ]] || fail "up: --mode is '$mode'; it can be host, router or none"
   [[ $backend =~ ^(kernel|bird|frr)$ ]] || fail "up: --backend is '$backend'; it can be kernel, bird or frr"
+  [[ -z ${until_exit_of+x} ]] || start_time "$until_exit_of" >/dev/null ||
+    fail "up: --until-exit-of is '$until_exit_of'; it can be the pid of a process that runs"
   local program
   for program in tests/apiserver/podroute-apiserver controller/podroute; do
     [[ -x $bin/$program || ($mode == none && $program == controller/*) ]] ||
@@ -127,12 +130,15 @@ up() {
 
   local -a own=(unshare --net --mount --pid --uts --ipc --fork --kill-child)
   "${own[@]}" true 2>/dev/null || own+=(--user --map-root-user)
-  "${own[@]}" true 2>"$state/log" ||
+  if ! "${own[@]}" true 2>"$state/log"; then
+    ((EUID != 0)) ||
+      fail "this container may not make namespaces ($(head -n1 "$state/log")): start it with --privileged"
     fail "cannot make namespaces ($(head -n1 "$state/log")): run as root, or allow unprivileged user namespaces"
+  fi
   local line=""
   read -r line < <(exec setsid "${own[@]}" bash "$here/lab_inside.sh" "$state" hold </dev/null 2>>"$state/log") || true
   [[ $line == ready ]] || { tail -n 5 "$state/log" >&2; fail "the lab '$name' did not come up"; }
-  [[ -z $until_exit_of ]] || watch_over "$until_exit_of"
+  [[ -z ${until_exit_of+x} ]] || watch_over "$until_exit_of"
   trap - EXIT
 }
 
@@ -179,7 +185,11 @@ shift || true
 case "$verb" in
   up | down) "$verb" "$@" ;;
   kubeconfig) echo "$state/kubeconfig" ;;
-  logs) cat "$state/machines/${1:?usage: lab.sh logs MACHINE}/log" ;;
+  logs)
+    [[ -n ${1:-} ]] || fail "usage: lab.sh logs MACHINE"
+    [[ -e $state/machines/$1/log ]] || fail "there is no log of '$1'; 'lab.sh list' shows what there is"
+    cat "$state/machines/$1/log"
+    ;;
   list | status | pod | pod-delete | exec | agent | apiserver | monitor | register | readdress | kubectl | api)
     inside "$verb" "$@"
     ;;

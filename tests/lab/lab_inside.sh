@@ -38,13 +38,13 @@ node_names() { cat "$state/nodes"; }
 
 index_of() {  # NODE's number: the last part of its addresses
   local index
-  index=$(grep -nxF -- "$1" "$state/nodes" | cut -d: -f1)
-  [[ -n $index ]] || fail "there is no node '$1'; there are: $(node_names | paste -sd' ')"
+  index=$(grep -nxF -- "$1" "$state/nodes" | cut -d: -f1) ||
+    fail "no node is named '$1'; there are $(node_names | paste -sd' ')"
   echo "$index"
 }
 
 in_machine() {
-  [[ -f $machines/$1/pid ]] || fail "there is no machine '$1'; 'lab.sh list' shows what there is"
+  [[ -n $1 && -f $machines/$1/pid ]] || fail "there is no machine '$1'; 'lab.sh list' shows what there is"
   nsenter --target "$(<"$machines/$1/pid")" --root --wd --net --mount --uts -- "${@:2}"
 }
 
@@ -130,7 +130,9 @@ apiserver() {
       wait_for 10 api GET /readyz || fail "the API server does not answer: $(tail -n1 "$machines/apiserver/log")"
       ;;
     stop | kill)
-      api GET /api/v1/nodes >"$state/nodes.json"
+      pid_of "$pid_file" >/dev/null || return 0
+      # One that does not answer any more has the Nodes that it was last stopped with.
+      if api GET /api/v1/nodes >"$state/nodes.json.new"; then mv "$state/nodes.json.new" "$state/nodes.json"; fi
       end "$pid_file" "$([[ $action == stop ]] && echo TERM || echo KILL)"
       ;;
     *) fail "usage: lab.sh apiserver start [FLAGS]|stop|kill" ;;
@@ -148,6 +150,8 @@ route_listeners() {
 
 monitor() {
   local machine=${1:-} pid_file=$machines/${1:-}/monitor.pid output=$machines/${1:-}/monitor before
+  [[ -n $machine ]] || fail "usage: lab.sh monitor MACHINE start|stop"
+  in_machine "$machine" true
   case "${2:-}" in
     start)
       before=$(route_listeners "$machine")
@@ -191,7 +195,8 @@ kubectl() {
 }
 
 api() {
-  local method=$1 path=$2
+  local method=${1:-} path=${2:-}
+  [[ $method =~ ^[A-Z]+$ && $path == /* ]] || fail "usage: lab.sh api METHOD PATH [CURL ARGS]"
   shift 2
   in_machine apiserver curl -sS --fail-with-body --noproxy '*' --cacert "$state/ca.crt" \
     -H "Authorization: Bearer $(<"$state/token")" -X "$method" "$api_url$path" "$@"
@@ -199,7 +204,7 @@ api() {
 
 node_json() {  # NODE: as its kubelet and the controller manager would have filled it in
   local index
-  index=$(index_of "$1")
+  index=$(index_of "$1") || return
   jq -n --arg name "$1" --arg index "$index" --arg hex "$(printf %x "$index")" --argjson dual "$dual_stack" '
     ["10.244.\($index).0/24"] + if $dual then ["fd00:10:244:\($hex)::/64"] else [] end | . as $cidrs |
     ["192.168.0.\($index)"] + if $dual then ["fd00:192:168::\($hex)"] else [] end | . as $addresses |
@@ -210,8 +215,10 @@ node_json() {  # NODE: as its kubelet and the controller manager would have fill
 }
 
 register() {
-  node_json "${1:?usage: lab.sh register NODE}" |
-    api POST /api/v1/nodes -o /dev/null -H 'Content-Type: application/json' --data-binary @-
+  [[ -n ${1:-} ]] || fail "usage: lab.sh register NODE"
+  local json
+  json=$(node_json "$1")
+  api POST /api/v1/nodes -o /dev/null -H 'Content-Type: application/json' --data-binary @- <<<"$json"
 }
 
 readdress() {
@@ -275,6 +282,7 @@ pod() {
 
 pod-delete() {
   local node=${1:-} pod=${2:-}
+  [[ -n $pod ]] || fail "usage: lab.sh pod-delete NODE NAME"
   [[ -e $state/pods/$pod && $(jq -r .node "$state/pods/$pod") == "$node" ]] || fail "there is no pod '$pod' on '$node'"
   plugin DEL "$node" "$pod" <"$state/pods/$pod.conf"
   in_machine "$node" ip netns delete "$pod"
@@ -282,7 +290,8 @@ pod-delete() {
 }
 
 exec_in() {
-  local place=${1:?usage: lab.sh exec MACHINE|POD CMD...}
+  local place=${1:-}
+  [[ -n $place ]] || fail "usage: lab.sh exec MACHINE|POD CMD..."
   shift
   if [[ -e $state/pods/$place ]]; then
     exec_in_machine "$(jq -r .node "$state/pods/$place")" nsenter --net="/run/netns/$place" -- "$@"

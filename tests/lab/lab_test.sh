@@ -131,21 +131,77 @@ AKilledExecTakesItsCommandWithIt() {
   wait_for 10 not running
 }
 
-BadArgumentsGetOneClearLine() {
-  local line
+WithoutNamespacesUpSaysWhatWouldHelp() {
+  local message
+  # As root in a container that has neither the capability nor user namespaces.
+  # shellcheck disable=SC2016  # for the inner shell
+  message=$(unshare --user --map-root-user bash -c '
+    echo 0 >/proc/sys/user/max_user_namespaces
+    exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin bash "$1" --name "$2" up --mode none' \
+    inner "$lab_sh" "$LAB_NAME" 2>&1) && fail "it came up"
+  expect_contains "the message" "this container may not make namespaces" "$message"
+  expect_contains "the message" "start it with --privileged" "$message"
+  expect_eq "lines" 1 "$(wc -l <<<"$message")"
+}
+
+BadArgumentsWithinALabGetOneClearLine() {
+  lab_up --mode none --nodes 2
+  one_clear_line <<'TABLE'
+agent nope start|no node is named 'nope'; there are master1 worker1
+pod nope x|no node is named 'nope'; there are master1 worker1
+readdress nope 1.1.1.1|no node is named 'nope'; there are master1 worker1
+register nope|no node is named 'nope'; there are master1 worker1
+register|usage: lab.sh register NODE
+agent|usage: lab.sh agent MACHINE
+agent master1|usage: lab.sh agent MACHINE
+agent master1 jump|usage: lab.sh agent MACHINE
+apiserver|usage: lab.sh apiserver start
+monitor|usage: lab.sh monitor MACHINE
+monitor nope start|there is no machine 'nope'
+pod|usage: lab.sh pod NODE NAME
+pod-delete|usage: lab.sh pod-delete NODE NAME
+pod-delete master1 nope|there is no pod 'nope' on 'master1'
+readdress master1|usage: lab.sh readdress NODE ADDRESS
+api|usage: lab.sh api METHOD PATH
+api GET|usage: lab.sh api METHOD PATH
+exec|usage: lab.sh exec MACHINE
+exec nope true|there is no machine 'nope'
+logs nope|there is no log of 'nope'
+TABLE
+}
+
+AnApiServerStoppedTwiceStillHasItsNodes() {
+  lab_up --mode none --nodes 2
+  lab apiserver stop
+  lab apiserver stop
+  lab apiserver kill
+  lab apiserver start
+  expect_contains "the nodes" worker1 "$(lab kubectl get nodes)"
+}
+
+one_clear_line() {  # for each "arguments|part of the message" on standard input
+  local line arguments expected
   while IFS='|' read -r arguments expected; do
     # shellcheck disable=SC2086  # words
-    line=$(lab $arguments 2>&1 >/dev/null) && fail "accepted: $arguments"
+    line=$(lab $arguments </dev/null 2>&1 >/dev/null) && fail "accepted: $arguments"
     expect_contains "'$arguments'" "$expected" "$line"
     expect_eq "'$arguments': lines" 1 "$(wc -l <<<"$line")"
-  done <<'TABLE'
+  done
+}
+
+BadArgumentsGetOneClearLine() {
+  one_clear_line <<'TABLE'
 up --nodes 0|--nodes is '0'; it can be 1 to 250
 up --nodes many|--nodes is 'many'
 up --mode bridge|--mode is 'bridge'; it can be host, router or none
 up --backend|no value
 up --frobnicate|unknown argument '--frobnicate'
+up --until-exit-of abc|--until-exit-of is 'abc'; it can be the pid of a process that runs
+up --until-exit-of 4194305|--until-exit-of is '4194305'
+logs|usage: lab.sh logs MACHINE
 exec master1 true|is not up
 TABLE
+  local line
   line=$(LAB_NAME=../../etc lab up 2>&1) && fail "a lab's name is no path"
   expect_contains "the message" "is no name for a lab" "$line"
 }
