@@ -22,7 +22,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 using ::testing::SizeIs;
@@ -273,7 +272,7 @@ TEST_F(ReflectorWatchListTest, OutagesAndHaveToWaitsAreNoReasonForAPlainList) {
 }
 
 TEST_F(ReflectorWatchListTest, GoneOrTooLargeAsksForTheMostRecentAtOnce) {
-  for (FakeResponse no :
+  for (const FakeResponse& no :
        {Http(410, "Expired"), Watch(ErrorEvent(410, "Expired")), Transcript("08-list-rv-future")}) {
     Anew anew(clock_);
     anew.transport.Add(WatchList("7", {"a"}, ErrorEvent(500, "")));
@@ -288,7 +287,7 @@ TEST_F(ReflectorWatchListTest, GoneOrTooLargeAsksForTheMostRecentAtOnce) {
 }
 
 TEST_F(ReflectorWatchListTest, AnyOtherRefusalOfAVersionAsksForTheMostRecentAfterBackoff) {
-  for (FakeResponse no : {Http(403), Http(500), Watch(ErrorEvent(500, ""))}) {
+  for (const FakeResponse& no : {Http(403), Http(500), Watch(ErrorEvent(500, ""))}) {
     Anew anew(clock_);
     anew.transport.Add(WatchList("7", {"a"}, ErrorEvent(500, "")));
     anew.transport.Add(no);
