@@ -28,7 +28,8 @@ namespace podroute {
 // addresses up.
 //
 // Wakes up for: a change of Nodes, a notification of the kernel's that is none of our own doing, a
-// signal, the resync timer, and, while something fails, its retry timer. Nothing else.
+// signal, the resync timer, and, for a while after something failed or was undone, a timer to try
+// or look again. Nothing else.
 //
 // Somebody who undoes our routes as fast as we make them (a second agent with other options, say)
 // is answered at once two thousand times, and then ten times a second.
@@ -74,7 +75,7 @@ class HostAgent {
   std::unique_ptr<Reconciler> reconciler_;
   std::unique_ptr<SignalWatch> signals_;
   std::unique_ptr<Wakeup> store_wakeup_, api_server_wakeup_;
-  std::unique_ptr<Timer> resync_timer_, retry_timer_;
+  std::unique_ptr<Timer> resync_timer_, retry_timer_, reread_timer_;
   bool pass_due_ = false;
   // Whether it is known which addresses no route may cover; until then no route is made.
   bool api_server_known_ = false;

@@ -66,7 +66,7 @@ Result<KernelHints> KernelMonitor::Drain() {
   PODROUTE_ASSIGN_OR_RETURN(
       bool complete, socket_->Drain([&](const NetlinkMessage& message) { Note(message, &hints); }));
   if (!complete) {
-    hints.routes_changed = hints.local_network_changed = hints.overrun = true;
+    hints.routes_changed = hints.unnamed = hints.local_network_changed = hints.overrun = true;
   }
   return hints;
 }
@@ -82,7 +82,7 @@ void KernelMonitor::Note(const NetlinkMessage& message, KernelHints* hints) cons
       // without a word (seen on Linux 6.18).
       constexpr unsigned kWorks = IFF_UP | IFF_LOWER_UP;
       bool lost = message.header.nlmsg_type == RTM_DELLINK || (link->ifi_flags & kWorks) != kWorks;
-      hints->routes_changed |= lost;
+      if (lost) hints->routes_changed = hints->unnamed = true;
       return;
     }
     case RTM_NEWADDR:
@@ -93,7 +93,7 @@ void KernelMonitor::Note(const NetlinkMessage& message, KernelHints* hints) cons
           address && address->ifa_family == AF_INET6 && address->ifa_scope == RT_SCOPE_LINK;
       if (!address || link_local) return;
       hints->local_network_changed = true;
-      hints->routes_changed |= message.header.nlmsg_type == RTM_DELADDR;
+      if (message.header.nlmsg_type == RTM_DELADDR) hints->routes_changed = hints->unnamed = true;
       return;
     }
     case RTM_NEWROUTE:
@@ -103,16 +103,19 @@ void KernelMonitor::Note(const NetlinkMessage& message, KernelHints* hints) cons
       RouteMark taken = route->mark;
       taken.protocol = options_.mark.protocol;
       // Somebody's in the place of one of ours, or ours in somebody's.
-      hints->routes_changed |= taken == options_.mark;
+      if (taken != options_.mark) return;
+      hints->routes_changed = true;
       bool deleted = message.header.nlmsg_type == RTM_DELROUTE && route->mark == options_.mark &&
                      route->type == RTN_UNICAST;
       if (deleted && hints->deleted.size() < KernelHints::kMaxDeleted) {
         hints->deleted.push_back(route->dst);
+      } else {
+        hints->unnamed = true;
       }
       return;
     }
     default:
-      hints->routes_changed = true;
+      hints->routes_changed = hints->unnamed = true;
   }
 }
 

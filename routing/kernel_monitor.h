@@ -22,9 +22,11 @@ struct KernelHints {
   // word about them (IPv4).
   bool routes_changed = false;
   // Destinations of routes of ours that somebody deleted, as far as the kernel said so; at most
-  // kMaxDeleted. They can be put back at once; routes_changed says to read everything as well.
+  // kMaxDeleted. They can be put back at once.
   static constexpr size_t kMaxDeleted = 1000;
   std::vector<IpPrefix> deleted;
+  // routes_changed for more than what `deleted` names.
+  bool unnamed = false;
   // A link that matters, or an address; often nothing that LocalNetwork shows.
   bool local_network_changed = false;
   bool overrun = false;  // Notifications were lost: both of the above are set too.
