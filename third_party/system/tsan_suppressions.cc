@@ -11,6 +11,8 @@ extern "C" const char* __tsan_default_suppressions() {  // NOLINT(bugprone-reser
   return "race:web::http::client::details::asio_context::~asio_context\n"
          "race:pplx::details::_CancellationTokenCallback\n"
          "race:pplx::details::_RefCounter::_Destroy\n"
+         // Sets an event on the stack of the thread that takes its registration back, and waits.
+         "race:pplx::details::_CancellationTokenRegistration::_Invoke\n"
          // glog asks for the time zone's offset; glibc guards that with a lock of its own inside.
          "race:tzset_internal\n";
 }
