@@ -158,7 +158,8 @@ void HostAgent::OnHints() {
 
 bool HostAgent::MayHeedHints() {
   bool may = hint_budget_.Take();
-  if (!std::exchange(hints_deferred_, !may) && !may) {
+  // Said once between two resyncs: at the limit the budget is empty and not by turns.
+  if (!may && !std::exchange(hints_deferred_, true)) {
     LOG(WARNING)
         << "somebody keeps undoing our routes, they are put back ten times a second from now "
            "on; is there another podroute with other options?";
@@ -175,6 +176,7 @@ Result<LocalNetwork> HostAgent::ReadLocal() {
 }
 
 void HostAgent::OnResync() {
+  hints_deferred_ = false;
   reconciler_->InvalidateRoutes();
   reconciler_->InvalidateLocalNetwork();
   Pass();
