@@ -21,7 +21,7 @@ packages=(
   # the build
   bazel-bootstrap bazel-rules-java bazel-rules-proto g++
   libcpprest-dev libgflags-dev libgoogle-glog-dev libnl-3-dev libnl-route-3-dev libssl-dev
-  libyaml-cpp-dev rapidjson-dev
+  libyaml-cpp-dev musl-dev rapidjson-dev
   # the tests
   libgmock-dev libgtest-dev
   clang-format clang-tidy python3 shellcheck
