@@ -11,6 +11,7 @@
 #include "cni/bridge_gateway.h"
 #include "cni/ipam.h"
 #include "cni/link_ops.h"
+#include "cni/link_removal.h"
 #include "cni/netns.h"
 #include "routing/netlink_socket.h"
 
@@ -50,22 +51,18 @@ CniOr<UniqueFd> OpenPodNetns(const CniArgs& args) {
 class Undo {
  public:
   void SetIpam(Ipam* ipam) { ipam_ = ipam; }
-  void SetLink(LinkOps* ops, std::string name) {
-    ops_ = ops;
-    link_ = std::move(name);
-  }
+  void SetLink(std::string name) { link_ = std::move(name); }
   void Commit() {
     ipam_ = nullptr;
-    ops_ = nullptr;
+    link_.clear();
   }
   ~Undo() {
-    if (ops_ != nullptr) (void)ops_->DeleteLink(link_);
+    if (!link_.empty()) (void)RemoveLink(link_);
     if (ipam_ != nullptr) (void)ipam_->Del();
   }
 
  private:
   Ipam* ipam_ = nullptr;
-  LinkOps* ops_ = nullptr;
   std::string link_;
 };
 
@@ -120,7 +117,7 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
   plug.alias = HostVethAlias(conf.name, attachment);
   Status plugged = ops.PlugIn(plug);
   if (!plugged.ok()) return KernelError(plugged);
-  undo.SetLink(&ops, plug.veth.host_name);
+  undo.SetLink(plug.veth.host_name);
   if (conf.is_gateway) {
     // After the port, whose label keeps an ADD of another network from taking the address for
     // unused.
@@ -158,7 +155,7 @@ CniProblem DeleteForeignPlug(const CniArgs& args) {
     LinkOps ops(*netlink);
     PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, ops.FindLink(args.interface));
     if (!link || link->kind != "veth") return Status::Ok();
-    Result<bool> gone = ops.DeleteLink(args.interface);
+    Result<bool> gone = RemoveLink(args.interface);
     return gone.ok() ? Status::Ok() : gone.status();
   });
   if (!deleted.ok()) return KernelError(deleted);
@@ -213,7 +210,7 @@ CniProblem BridgePlugin::Del(const CniCall& call) {
   Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
   if (!netlink.ok()) return KernelError(netlink.status());
   LinkOps ops(**netlink);
-  Result<bool> deleted = ops.DeleteLink(HostVethName(AttachmentOf(call.args)));
+  Result<bool> deleted = RemoveLink(HostVethName(AttachmentOf(call.args)));
   if (!deleted.ok()) return KernelError(deleted.status());
   if (!*deleted) {
     if (CniProblem problem = DeleteForeignPlug(call.args)) return problem;
@@ -286,7 +283,7 @@ CniProblem BridgePlugin::Gc(const CniCall& call) {
     if (problem && !first) first = std::move(problem);
   };
   for (const CniAttachment& attachment : stale) {
-    Result<bool> deleted = ops.DeleteLink(HostVethName(attachment));
+    Result<bool> deleted = RemoveLink(HostVethName(attachment));
     if (!deleted.ok()) {
       keep_first(KernelError(deleted.status()));
     } else if (has_ipam) {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cni/link_removal.h"
+
 namespace podroute {
 namespace {
 
@@ -227,7 +229,7 @@ Status LinkOps::PlugIn(const Plug& plug) {
   // and found it as it should be. Else the pair is ours to remove.
   bool made = std::none_of(failures.begin(), failures.end(),
                            [](const NetlinkFailure& failure) { return failure.index == kCreate; });
-  if (made) (void)DeleteLink(name);
+  if (made) (void)RemoveLink(name);
   std::string what =
       "plug " + plug.veth.pod_name + " (host end " + name + ") into " + plug.bridge_name;
   if (bridge && !is_bridge) {
@@ -237,15 +239,6 @@ Status LinkOps::PlugIn(const Plug& plug) {
   }
   if (failures.empty()) return Status(StatusCode::kInternal, what + ": no answer");
   return failures.front().ToStatus(what);
-}
-
-Result<bool> LinkOps::DeleteLink(const std::string& name) {
-  NetlinkBatch batch;
-  EncodeDeleteLink(batch, name);
-  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures, netlink_.Execute(batch));
-  if (failures.empty()) return true;
-  if (failures[0].error == ENODEV) return false;
-  return failures[0].ToStatus("delete link " + name);
 }
 
 Status LinkOps::SetNeighbours(int bridge, const std::vector<CniIp>& ips, const MacAddress& mac) {

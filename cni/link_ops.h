@@ -73,9 +73,6 @@ class LinkOps {
   // InvalidArgument when the bridge is none. On error nothing is left of it.
   Status PlugIn(const Plug& plug);
 
-  // False when there was none of that name. Waits for the kernel's grace period, about 20 ms.
-  Result<bool> DeleteLink(const std::string& name);
-
   // The host's side of a pod's neighbour entries: right from the first packet on.
   Status SetNeighbours(int bridge, const std::vector<CniIp>& ips, const MacAddress& mac);
 
