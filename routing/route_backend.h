@@ -33,6 +33,13 @@ class RouteBackend {
   // nothing without our mark is replaced or deleted, whatever it collides with. A route that is
   // already as it should be (EEXIST on the same route, ESRCH on delete) is success.
   virtual std::vector<RouteResult> Apply(const RoutePlan& plan, const RouteSet& desired) = 0;
+
+  // Readable when the backend's world may have changed without us, and ReadOwned should be called:
+  // its daemon came back, its file was changed. Level-triggered until DrainEvents. The backend
+  // keeps owning it and it is the same for the backend's life. -1: there is no such thing.
+  virtual int event_fd() const { return -1; }
+  // Takes back what made event_fd() readable. Never blocks.
+  virtual void DrainEvents() {}
 };
 
 }  // namespace podroute
