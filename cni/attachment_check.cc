@@ -50,12 +50,64 @@ const CniInterface* ExpectedHostEnd(const CniCall& call) {
   return nullptr;
 }
 
+// The pod's port is in the VLANs that the configuration asks for.
+Status CheckVlans(const NetConf& conf, const LinkDetails& bridge, const LinkDetails& port,
+                  LinkOps& ops) {
+  if (!conf.uses_vlans()) return Status::Ok();
+  if (!bridge.vlan_filtering) return Differs(bridge.name + " does not keep VLANs apart");
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<PortVlan> vlans, ops.VlansOf(port.ifindex));
+  auto expect = [&](const PortVlan& wanted) {
+    if (std::find(vlans.begin(), vlans.end(), wanted) != vlans.end()) return Status::Ok();
+    return Differs(port.name + " is not " + (wanted.untagged ? "an untagged" : "a tagged") +
+                   " port of VLAN " + std::to_string(wanted.id));
+  };
+  size_t wanted = 0;
+  if (conf.vlan != 0) {
+    PODROUTE_RETURN_IF_ERROR(expect({conf.vlan, true, true}));
+    ++wanted;
+  }
+  for (const VlanRange& range : conf.vlan_trunk) {
+    for (int id = range.first; id <= range.last; ++id, ++wanted) {
+      // The one that the bridge gave it is untagged where it was kept; the trunk makes it tagged.
+      PODROUTE_RETURN_IF_ERROR(expect({static_cast<uint16_t>(id), false, false}));
+    }
+  }
+  if (!conf.preserve_default_vlan && vlans.size() > wanted) {
+    return Differs(port.name + " is in more VLANs than the configuration has");
+  }
+  return Status::Ok();
+}
+
+// The bridge, or its interface in the pod's VLAN, has the gateway's addresses.
+Status CheckGateway(const NetConf& conf, LinkDetails gateway, LinkOps& ops) {
+  if (!conf.is_gateway || conf.prev_result->ips.empty()) return Status::Ok();
+  if (conf.vlan != 0) {
+    std::string name = VlanInterfaceName(conf.bridge, conf.vlan);
+    PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, ops.FindLink(name));
+    if (!link) return Differs("there is no " + name);
+    gateway = std::move(*link);
+    PODROUTE_RETURN_IF_ERROR(CheckUp(gateway));
+    PODROUTE_RETURN_IF_ERROR(CheckMac(gateway, FindExpected(*conf.prev_result, name, false)));
+  }
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<AddressDetails> present, ops.AddressesOf(gateway.ifindex));
+  for (const IpWithLength& wanted : GatewayAddresses(conf.prev_result->ips)) {
+    bool there = std::any_of(present.begin(), present.end(), [&](const AddressDetails& details) {
+      return details.address == wanted;
+    });
+    if (!there) return Differs(gateway.name + " does not have " + wanted.ToString());
+  }
+  return Status::Ok();
+}
+
 Status CheckHost(const CniCall& call, LinkOps& ops) {
   const NetConf& conf = call.conf;
   PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> bridge, ops.FindLink(conf.bridge));
   if (!bridge || bridge->kind != "bridge") return Differs("there is no bridge " + conf.bridge);
   PODROUTE_RETURN_IF_ERROR(CheckUp(*bridge));
   PODROUTE_RETURN_IF_ERROR(CheckMac(*bridge, FindExpected(*conf.prev_result, conf.bridge, false)));
+  if (conf.promisc_mode && (bridge->flags & IFF_PROMISC) == 0) {
+    return Differs(conf.bridge + " is not in promiscuous mode");
+  }
   const CniInterface* expected = ExpectedHostEnd(call);
   if (expected == nullptr) return Differs("prevResult names no host end of the pod's interface");
   PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> host_end, ops.FindLink(expected->name));
@@ -68,15 +120,11 @@ Status CheckHost(const CniCall& call, LinkOps& ops) {
   if (host_end->hairpin != conf.hairpin_mode) {
     return Differs(expected->name + (conf.hairpin_mode ? " is not" : " is") + " in hairpin mode");
   }
-  if (!conf.is_gateway) return Status::Ok();
-  PODROUTE_ASSIGN_OR_RETURN(std::vector<AddressDetails> present, ops.AddressesOf(bridge->ifindex));
-  for (const IpWithLength& wanted : GatewayAddresses(conf.prev_result->ips)) {
-    bool there = std::any_of(present.begin(), present.end(), [&](const AddressDetails& details) {
-      return details.address == wanted;
-    });
-    if (!there) return Differs(conf.bridge + " does not have " + wanted.ToString());
+  if (host_end->isolated != conf.port_isolation) {
+    return Differs(expected->name + (conf.port_isolation ? " is not" : " is") + " isolated");
   }
-  return Status::Ok();
+  PODROUTE_RETURN_IF_ERROR(CheckVlans(conf, *bridge, *host_end, ops));
+  return CheckGateway(conf, std::move(*bridge), ops);
 }
 
 Status CheckSysctls(const CniCall& call) {

@@ -30,6 +30,7 @@ std::optional<std::vector<IpAddress>> ReservedOnBridge(LinkOps& ops, const NetCo
   Result<std::vector<LinkDetails>> ports = ops.PortsOf(bridge);
   if (!ports.ok()) return std::nullopt;
   for (const LinkDetails& port : *ports) {
+    if (IsVlanInterfaceAlias(port.alias)) continue;
     if (!ParseHostVethAlias(conf.name, port.alias)) return std::nullopt;
   }
   Result<IpStore> store = IpStore::OpenExisting(conf.ipam.data_dir, conf.name);
@@ -85,10 +86,10 @@ std::vector<IpWithLength> StaleGatewayAddresses(const std::vector<AddressDetails
   return stale;
 }
 
-Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge,
+Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge, int gateway,
                               const std::vector<CniIp>& ips) {
   std::vector<IpWithLength> wanted = GatewayAddresses(ips);
-  PODROUTE_ASSIGN_OR_RETURN(std::vector<AddressDetails> present, ops.AddressesOf(bridge));
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<AddressDetails> present, ops.AddressesOf(gateway));
   bool candidates = false;
   for (const AddressDetails& old : present) {
     candidates = candidates || (!IsIn(wanted, old.address) && !old.address.address.IsLinkLocal());
@@ -96,7 +97,7 @@ Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge,
   for (const IpWithLength& address : wanted) {
     bool there = std::any_of(present.begin(), present.end(),
                              [&](const AddressDetails& old) { return old.address == address; });
-    if (!there) PODROUTE_RETURN_IF_ERROR(ops.AddBridgeAddress(bridge, address));
+    if (!there) PODROUTE_RETURN_IF_ERROR(ops.AddBridgeAddress(gateway, address));
   }
   if (!candidates) return Status::Ok();
   std::optional<std::vector<IpAddress>> reserved = ReservedOnBridge(ops, conf, bridge);
@@ -107,19 +108,19 @@ Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge,
   }
   for (const IpWithLength& stale : StaleGatewayAddresses(
            present, wanted, conf.force_address, reserved.value_or(std::vector<IpAddress>()))) {
-    PODROUTE_RETURN_IF_ERROR(ops.DeleteAddress(bridge, stale));
+    PODROUTE_RETURN_IF_ERROR(ops.DeleteAddress(gateway, stale));
   }
   return Status::Ok();
 }
 
-Status EnsureForwarding(const std::string& bridge, const std::vector<CniIp>& ips) {
+Status EnsureForwarding(const std::string& gateway, const std::vector<CniIp>& ips) {
   if (HasFamily(ips, IpFamily::kV4)) {
     PODROUTE_RETURN_IF_ERROR(EnsureSysctl("net/ipv4/ip_forward", "1"));
   }
   if (HasFamily(ips, IpFamily::kV6)) {
     PODROUTE_RETURN_IF_ERROR(EnsureSysctl("net/ipv6/conf/all/forwarding", "1"));
   }
-  Status refused = EnsureSysctl("net/ipv6/conf/" + bridge + "/accept_ra", "0");
+  Status refused = EnsureSysctl("net/ipv6/conf/" + gateway + "/accept_ra", "0");
   // A kernel without IPv6 has nothing to refuse.
   return refused.code() == StatusCode::kNotFound ? Status::Ok() : refused;
 }

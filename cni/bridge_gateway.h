@@ -27,13 +27,14 @@ std::vector<IpWithLength> StaleGatewayAddresses(const std::vector<AddressDetails
                                                 const std::vector<IpWithLength>& wanted, bool force,
                                                 const std::vector<IpAddress>& reserved);
 
-// Gives the bridge its addresses and takes stale ones away, while pods that use it go on.
-Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge,
+// Gives `gateway` (the bridge, or its interface in the pods' VLAN) its addresses and takes stale
+// ones away, while pods that use it go on. `bridge` is the bridge.
+Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge, int gateway,
                               const std::vector<CniIp>& ips);
 
-// Forwarding on for the families of `ips`, and router advertisements refused on the bridge, which a
-// pod could send otherwise (CVE-2020-10749).
-Status EnsureForwarding(const std::string& bridge, const std::vector<CniIp>& ips);
+// Forwarding on for the families of `ips`, and router advertisements refused on the gateway's
+// interface, which a pod could send otherwise (CVE-2020-10749).
+Status EnsureForwarding(const std::string& gateway, const std::vector<CniIp>& ips);
 
 }  // namespace podroute
 

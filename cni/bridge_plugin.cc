@@ -97,38 +97,85 @@ Result<LinkSummary> ConfigurePod(const CniCall& call, int netns, const CniResult
   return pod_end;
 }
 
-// Host and pod side of ADD, with the addresses known.
-CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOps& ops,
-                        Undo& undo) {
+// The VLANs of a port made for `conf` in a bridge that keeps VLANs apart.
+PortVlans VlansFor(const NetConf& conf, uint16_t default_vlan) {
+  PortVlans vlans;
+  vlans.untagged = conf.vlan;
+  vlans.tagged = conf.vlan_trunk;
+  if (!conf.preserve_default_vlan) vlans.removed = default_vlan;
+  return vlans;
+}
+
+// What the host has in the pods' network: the bridge, or its interface in the pods' VLAN.
+struct Gateway {
+  std::string name;
+  LinkSummary link;
+};
+
+// The gateway with its addresses, and what it needs to forward.
+Result<Gateway> EnsureGateway(const NetConf& conf, const LinkOps::Plug& plug,
+                              const LinkSummary& bridge, const std::vector<CniIp>& ips,
+                              LinkOps& ops) {
+  Gateway gateway{conf.bridge, bridge};
+  if (conf.vlan != 0 && !ips.empty()) {
+    gateway.name = VlanInterfaceName(conf.bridge, conf.vlan);
+    PODROUTE_ASSIGN_OR_RETURN(
+        gateway.link,
+        ops.EnsureVlanInterface({conf.bridge, bridge.ifindex, bridge.mtu, conf.vlan, plug.vlans}));
+    PODROUTE_RETURN_IF_ERROR(EnsureForwarding(conf.bridge, ips));
+  }
+  PODROUTE_RETURN_IF_ERROR(
+      EnsureGatewayAddresses(ops, conf, bridge.ifindex, gateway.link.ifindex, ips));
+  PODROUTE_RETURN_IF_ERROR(EnsureForwarding(gateway.name, ips));
+  return gateway;
+}
+
+CniOr<LinkOps::Plug> PlanPlug(const CniCall& call, int netns, const CniResult& result,
+                              const LinkSummary& bridge, LinkOps& ops) {
   const NetConf& conf = call.conf;
   CniAttachment attachment = AttachmentOf(call.args);
-  Result<LinkSummary> bridge = ops.EnsureBridge(conf.bridge, conf.mtu, conf.promisc_mode);
-  if (!bridge.ok()) return KernelError(bridge.status());
   LinkOps::Plug plug;
   plug.veth.host_name = HostVethName(attachment);
   plug.veth.host_mac = RandomMac();
   plug.veth.pod_name = attachment.interface;
   plug.veth.pod_netns = netns;
   plug.veth.pod_mac = ChooseMac(call, result);
-  plug.veth.mtu = conf.mtu != 0 ? conf.mtu : bridge->mtu;
+  plug.veth.mtu = conf.mtu != 0 ? conf.mtu : bridge.mtu;
   plug.bridge_name = conf.bridge;
-  plug.bridge = bridge->ifindex;
+  plug.bridge = bridge.ifindex;
   plug.hairpin = conf.hairpin_mode;
+  plug.isolated = conf.port_isolation;
   plug.alias = HostVethAlias(conf.name, attachment);
-  Status plugged = ops.PlugIn(plug);
+  if (conf.uses_vlans()) {
+    Result<uint16_t> default_vlan = ops.EnsureVlanFiltering(conf.bridge);
+    if (!default_vlan.ok()) return KernelError(default_vlan.status());
+    plug.vlans = VlansFor(conf, *default_vlan);
+  }
+  return plug;
+}
+
+// Host and pod side of ADD, with the addresses known.
+CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOps& ops,
+                        Undo& undo) {
+  const NetConf& conf = call.conf;
+  Result<LinkSummary> bridge = ops.EnsureBridge(conf.bridge, conf.mtu, conf.promisc_mode);
+  if (!bridge.ok()) return KernelError(bridge.status());
+  CniOr<LinkOps::Plug> plug = PlanPlug(call, netns, result, *bridge, ops);
+  if (!plug.ok()) return plug.error();
+  Status plugged = ops.PlugIn(*plug);
   if (!plugged.ok()) return KernelError(plugged);
-  undo.SetLink(plug.veth.host_name);
+  undo.SetLink(plug->veth.host_name);
+  Result<Gateway> gateway = Gateway{conf.bridge, *bridge};
   if (conf.is_gateway) {
     // After the port, whose label keeps an ADD of another network from taking the address for
     // unused.
-    Status ready = EnsureGatewayAddresses(ops, conf, bridge->ifindex, result.ips);
-    if (ready.ok()) ready = EnsureForwarding(conf.bridge, result.ips);
-    if (!ready.ok()) return KernelError(ready);
+    gateway = EnsureGateway(conf, *plug, *bridge, result.ips, ops);
+    if (!gateway.ok()) return KernelError(gateway.status());
   }
-  if (!HasOwnMac(plug.veth.pod_mac, result)) {
+  if (!HasOwnMac(plug->veth.pod_mac, result)) {
     // Whoever had the addresses before had another hardware address: the host must not try that
     // first.
-    Status told = ops.SetNeighbours(bridge->ifindex, result.ips, plug.veth.pod_mac);
+    Status told = ops.SetNeighbours(gateway->link.ifindex, result.ips, plug->veth.pod_mac);
     if (!told.ok()) return KernelError(told);
   }
   Result<LinkSummary> pod_end = ConfigurePod(call, netns, result);
@@ -136,8 +183,12 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
 
   result.interfaces = {
       {conf.bridge, MacToString(bridge->mac), "", bridge->mtu},
-      {plug.veth.host_name, MacToString(plug.veth.host_mac), "", plug.veth.mtu},
-      {attachment.interface, MacToString(pod_end->mac), call.args.netns, pod_end->mtu}};
+      {plug->veth.host_name, MacToString(plug->veth.host_mac), "", plug->veth.mtu},
+      {call.args.interface, MacToString(pod_end->mac), call.args.netns, pod_end->mtu}};
+  if (gateway->name != conf.bridge) {
+    result.interfaces.push_back(
+        {gateway->name, MacToString(gateway->link.mac), "", gateway->link.mtu});
+  }
   for (CniIp& ip : result.ips) ip.interface = 2;  // The pod's.
   return result;
 }

@@ -78,6 +78,14 @@ class [[nodiscard]] CniOr {
 // For steps that yield nothing: no value means that it went well.
 using CniProblem = std::optional<CniError>;
 
+// VLANs `first` to `last`, both included, of 1 to 4094 (IEEE 802.1Q keeps 0 and 4095).
+struct VlanRange {
+  uint16_t first = 0;
+  uint16_t last = 0;
+
+  auto operator<=>(const VlanRange&) const = default;
+};
+
 // The version of the specification that a configuration is written in, oldest first.
 enum class CniVersion : uint8_t { k030, k031, k040, k100, k110 };
 

@@ -75,6 +75,16 @@ std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message) {
     if (info.Text(IFLA_INFO_SLAVE_KIND) == "bridge") {
       NetlinkAttributes port(info.get(IFLA_INFO_SLAVE_DATA));
       link.hairpin = FirstByte(port, IFLA_BRPORT_MODE) != 0;
+      link.isolated = FirstByte(port, IFLA_BRPORT_ISOLATED) != 0;
+      link.port_state = FirstByte(port, IFLA_BRPORT_STATE);
+    }
+    if (link.kind == "bridge") {
+      NetlinkAttributes bridge(info.get(IFLA_INFO_DATA));
+      link.vlan_filtering = FirstByte(bridge, IFLA_BR_VLAN_FILTERING) != 0;
+      std::span<const uint8_t> vlan = bridge.get(IFLA_BR_VLAN_DEFAULT_PVID);
+      if (vlan.size() == sizeof link.default_vlan) {
+        std::memcpy(&link.default_vlan, vlan.data(), vlan.size());
+      }
     }
   }
   return link;
@@ -138,7 +148,7 @@ void EncodeCreateVeth(NetlinkBatch& batch, const VethSpec& spec) {
   batch.PutText(IFLA_IFNAME, spec.pod_name);
   batch.Put(IFLA_ADDRESS, BytesOf(spec.pod_mac));
   if (spec.mtu != 0) batch.PutU32(IFLA_MTU, spec.mtu);
-  batch.PutU32(IFLA_NET_NS_FD, static_cast<uint32_t>(spec.pod_netns));
+  if (spec.pod_netns >= 0) batch.PutU32(IFLA_NET_NS_FD, static_cast<uint32_t>(spec.pod_netns));
   batch.EndNest(peer);
   batch.EndNest(data);
   batch.EndNest(info);
@@ -158,14 +168,15 @@ void EncodePlugIn(NetlinkBatch& batch, std::string_view name, int bridge, std::s
   batch.EndNest(families);
 }
 
-void EncodePortUp(NetlinkBatch& batch, std::string_view name, bool hairpin) {
+void EncodePortUp(NetlinkBatch& batch, std::string_view name, bool hairpin, bool isolated) {
   batch.Begin(RTM_NEWLINK, 0, LinkHeader(0, IFF_UP));
   batch.PutText(IFLA_IFNAME, name);
-  if (!hairpin) return;
+  if (!hairpin && !isolated) return;
   size_t info = batch.Nest(IFLA_LINKINFO);
   batch.PutText(IFLA_INFO_SLAVE_KIND, "bridge");
   size_t port = batch.Nest(IFLA_INFO_SLAVE_DATA);
-  batch.PutU8(IFLA_BRPORT_MODE, 1);
+  if (hairpin) batch.PutU8(IFLA_BRPORT_MODE, 1);
+  if (isolated) batch.PutU8(IFLA_BRPORT_ISOLATED, 1);
   batch.EndNest(port);
   batch.EndNest(info);
 }

@@ -27,7 +27,13 @@ struct LinkDetails {
   int master = 0;  // ifindex; 0: none.
   int peer = 0;    // IFLA_LINK: a veth's other end, in its own namespace.
   std::optional<MacAddress> mac;
+  // A bridge's port.
   bool hairpin = false;
+  bool isolated = false;
+  uint8_t port_state = 0;  // BR_STATE_*
+  // A bridge's own.
+  bool vlan_filtering = false;
+  uint16_t default_vlan = 0;  // That each new port is put into; 0: none.
 };
 std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message);
 
@@ -53,7 +59,8 @@ struct VethSpec {
   std::string host_name;
   MacAddress host_mac{};
   std::string pod_name;
-  int pod_netns = -1;  // A descriptor; must stay open until the batch is sent.
+  // A descriptor; must stay open until the batch is sent. -1: the host end's.
+  int pod_netns = -1;
   MacAddress pod_mac{};
   uint32_t mtu = 0;  // 0: the kernel's default.
 };
@@ -63,7 +70,7 @@ void EncodeCreateVeth(NetlinkBatch& batch, const VethSpec& spec);
 // Makes `name` a port of `bridge`, without IPv6 addresses of its own, and labels it. Apart from
 // EncodePortUp because the kernel would make the address when the link goes up.
 void EncodePlugIn(NetlinkBatch& batch, std::string_view name, int bridge, std::string_view alias);
-void EncodePortUp(NetlinkBatch& batch, std::string_view name, bool hairpin);
+void EncodePortUp(NetlinkBatch& batch, std::string_view name, bool hairpin, bool isolated);
 void EncodeDeleteLink(NetlinkBatch& batch, std::string_view name);
 
 // Sets `flags` (IFF_*) on a link.

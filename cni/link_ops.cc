@@ -15,6 +15,7 @@ namespace podroute {
 namespace {
 
 constexpr char kAliasPrefix[] = "podroute ";
+constexpr char kVlanAliasPrefix[] = "podroute-vlan ";
 
 // FNV-1a, finished as in MurmurHash3 so that every input bit reaches every output bit.
 uint64_t Hash(std::string_view text) {
@@ -76,6 +77,12 @@ std::optional<CniAttachment> ParseHostVethAlias(const std::string& network,
   if (space == std::string::npos) return std::nullopt;
   return CniAttachment{rest.substr(0, space), rest.substr(space + 1)};
 }
+
+std::string VlanInterfaceName(const std::string& bridge, uint16_t vlan) {
+  return bridge + "." + std::to_string(vlan);
+}
+
+bool IsVlanInterfaceAlias(const std::string& alias) { return alias.starts_with(kVlanAliasPrefix); }
 
 MacAddress MacFor(const IpAddress& address) {
   std::span<const uint8_t> bytes = address.bytes();
@@ -216,14 +223,18 @@ Status LinkOps::PlugIn(const Plug& plug) {
   EncodeGetLinkByName(batch, plug.bridge_name);
   EncodeCreateVeth(batch, plug.veth);
   EncodePlugIn(batch, name, plug.bridge, plug.alias);
-  EncodePortUp(batch, name, plug.hairpin);
+  if (plug.vlans.empty()) EncodePortUp(batch, name, plug.hairpin, plug.isolated);
   std::optional<LinkDetails> bridge;
   PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures,
                             netlink_.Execute(batch, [&](const NetlinkMessage& message) {
                               if (auto link = DecodeLinkDetails(message)) bridge = std::move(link);
                             }));
   bool is_bridge = bridge && bridge->kind == "bridge";
-  if (failures.empty() && is_bridge) return Status::Ok();
+  if (failures.empty() && is_bridge) {
+    Status up = plug.vlans.empty() ? Status::Ok() : BringUpInVlans(plug);
+    if (!up.ok()) (void)RemoveLink(name);
+    return up;
+  }
   constexpr size_t kCreate = 1;  // In the batch.
   // If the pair could not be made, what came after it failed too, or met an older link of that name
   // and found it as it should be. Else the pair is ours to remove.
@@ -239,6 +250,91 @@ Status LinkOps::PlugIn(const Plug& plug) {
   }
   if (failures.empty()) return Status(StatusCode::kInternal, what + ": no answer");
   return failures.front().ToStatus(what);
+}
+
+Status LinkOps::BringUpInVlans(const Plug& plug) {
+  const std::string& name = plug.veth.host_name;
+  // The messages of family AF_BRIDGE take no name.
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> port, QueryLink(name));
+  if (!port) return Status(StatusCode::kUnavailable, name + " went away");
+  NetlinkBatch batch;
+  EncodeSetPortVlans(batch, port->ifindex, plug.vlans);
+  EncodePortUp(batch, name, plug.hairpin, plug.isolated);
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures, netlink_.Execute(batch));
+  for (const NetlinkFailure& failure : failures) {
+    bool is_removal = plug.vlans.removed != 0 && failure.index == 0;
+    if (is_removal && failure.error == ENOENT) continue;  // It is not in that VLAN any more.
+    return failure.ToStatus("put " + name + " into its VLANs");
+  }
+  return Status::Ok();
+}
+
+Result<uint16_t> LinkOps::EnsureVlanFiltering(const std::string& bridge) {
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, FindLink(bridge));
+  if (!link || link->kind != "bridge") {
+    return Status(StatusCode::kInvalidArgument, bridge + " is not a bridge");
+  }
+  if (link->vlan_filtering) return link->default_vlan;
+  NetlinkBatch batch;
+  EncodeSetVlanFiltering(batch, link->ifindex);
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures, netlink_.Execute(batch));
+  if (failures.empty()) return link->default_vlan;
+  if (failures[0].error == EOPNOTSUPP) {
+    return Status(StatusCode::kUnsupported,
+                  "bridge " + bridge +
+                      ": this kernel knows no VLANs (it lacks CONFIG_BRIDGE_VLAN_FILTERING)");
+  }
+  return failures[0].ToStatus("have bridge " + bridge + " keep VLANs apart");
+}
+
+Result<LinkSummary> LinkOps::EnsureVlanInterface(const VlanInterface& wanted) {
+  const std::string name = VlanInterfaceName(wanted.bridge_name, wanted.vlan);
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> link, QueryLink(name));
+  // It is set up last of all, so one that is up is complete.
+  if (link && (link->flags & IFF_UP) != 0) return *link;
+  Plug plug;
+  plug.veth.host_name = HostVethName({"vlan interface", name});  // No container ID has a blank.
+  plug.veth.host_mac = RandomMac();
+  plug.veth.pod_name = name;
+  plug.veth.pod_mac = RandomMac();
+  plug.veth.mtu = wanted.mtu;
+  plug.bridge_name = wanted.bridge_name;
+  plug.bridge = wanted.bridge;
+  plug.vlans = wanted.port;
+  plug.alias = kVlanAliasPrefix + name;
+  Status plugged = link ? Status(StatusCode::kAlreadyExists, "") : PlugIn(plug);
+  if (plugged.code() == StatusCode::kAlreadyExists) {
+    // Another ADD is at it, or ended in the middle of it; or it is somebody else's, with a port of
+    // another name.
+    PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> port, QueryLink(plug.veth.host_name));
+    plugged = Status::Ok();
+    if (port) {
+      NetlinkBatch batch;
+      EncodePlugIn(batch, plug.veth.host_name, plug.bridge, plug.alias);
+      plugged = Run(batch, "put " + plug.veth.host_name + " into " + plug.bridge_name);
+      if (plugged.ok()) plugged = BringUpInVlans(plug);
+    }
+  }
+  if (!plugged.ok()) return plugged;
+  PODROUTE_ASSIGN_OR_RETURN(link, QueryLink(name));
+  if (!link) return Status(StatusCode::kUnavailable, name + " went away");
+  NetlinkBatch batch;
+  EncodeSetLinkFlags(batch, link->ifindex, IFF_UP);
+  PODROUTE_RETURN_IF_ERROR(Run(batch, "set " + name + " up"));
+  return *link;
+}
+
+Result<std::vector<PortVlan>> LinkOps::VlansOf(int port) {
+  NetlinkBatch batch;
+  EncodeDumpPortVlans(batch);
+  std::vector<PortVlan> vlans;
+  PODROUTE_ASSIGN_OR_RETURN(DumpResult dump,
+                            netlink_.Dump(batch, [&](const NetlinkMessage& message) {
+                              auto list = DecodePortVlans(message);
+                              if (list && list->ifindex == port) vlans = std::move(list->vlans);
+                            }));
+  (void)dump;  // What changes about other ports meanwhile does not matter.
+  return vlans;
 }
 
 Status LinkOps::SetNeighbours(int bridge, const std::vector<CniIp>& ips, const MacAddress& mac) {

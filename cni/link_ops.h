@@ -12,6 +12,7 @@
 #include "cni/cni_types.h"
 #include "cni/link_codec.h"
 #include "cni/link_query.h"
+#include "cni/vlan_codec.h"
 #include "routing/netlink_socket.h"
 
 namespace podroute {
@@ -29,6 +30,11 @@ std::string HostVethAlias(const std::string& network, const CniAttachment& attac
 // The attachment in such a label of `network`; nullopt for any other text.
 std::optional<CniAttachment> ParseHostVethAlias(const std::string& network,
                                                 const std::string& alias);
+
+// The interface of a bridge in one of its VLANs, as the reference plugin names it: "cni0.100".
+std::string VlanInterfaceName(const std::string& bridge, uint16_t vlan);
+// Whether a port's label says that it is the bridge's end of such an interface, made by us.
+bool IsVlanInterfaceAlias(const std::string& alias);
 
 // A pod's hardware address, made from its first IP address: whoever still knows a former holder of
 // the address then sends to the right place. 0a:58 marks it as locally administered.
@@ -67,11 +73,32 @@ class LinkOps {
     std::string bridge_name;
     int bridge = 0;
     bool hairpin = false;
+    bool isolated = false;
+    PortVlans vlans;
     std::string alias;
   };
   // Makes the pair and puts its host end into the bridge. AlreadyExists when either name is taken,
   // InvalidArgument when the bridge is none. On error nothing is left of it.
   Status PlugIn(const Plug& plug);
+
+  // Makes the bridge keep VLANs apart. Returns the VLAN that it puts new ports into; 0: none.
+  // InvalidArgument when it is no bridge.
+  Result<uint16_t> EnsureVlanFiltering(const std::string& bridge);
+
+  struct VlanInterface {
+    std::string bridge_name;
+    int bridge = 0;
+    uint32_t mtu = 0;
+    uint16_t vlan = 0;
+    PortVlans port;  // Of its end in the bridge.
+  };
+  // The interface through which the host takes part in a VLAN, up. Made when it is not there, as a
+  // pair of which one end is a port in the VLAN. Any link of that name will do. Two processes may
+  // do so at once.
+  Result<LinkSummary> EnsureVlanInterface(const VlanInterface& wanted);
+
+  // The VLANs of one port, in ascending order.
+  Result<std::vector<PortVlan>> VlansOf(int port);
 
   // The host's side of a pod's neighbour entries: right from the first packet on.
   Status SetNeighbours(int bridge, const std::vector<CniIp>& ips, const MacAddress& mac);
@@ -88,6 +115,8 @@ class LinkOps {
   Result<LinkSummary> ConfigurePod(const PodSetup& setup);
 
  private:
+  // The end of PlugIn for a port with VLANs of its own: no frame passes before it is in them.
+  Status BringUpInVlans(const Plug& plug);
   // The first failure as a Status; what the messages do is `what`.
   Status Run(NetlinkBatch& batch, const std::string& what);
 

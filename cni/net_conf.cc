@@ -13,6 +13,7 @@ namespace {
 constexpr char kDefaultDataDir[] = "/var/lib/cni/networks";  // The reference plugin's.
 constexpr int64_t kMinMtu = 68;                              // RFC 791
 constexpr int64_t kMaxMtu = 65535;
+constexpr int64_t kMaxVlan = 4094;  // IEEE 802.1Q
 
 std::optional<IpAddress> ReadIp(const JsonReader& reader, const char* key) {
   std::string text = reader.String(key);
@@ -180,11 +181,62 @@ void ReadBridge(const JsonReader& reader, NetConf& conf) {
   conf.promisc_mode = reader.Bool("promiscMode");
   conf.duplicate_address_detection = reader.Bool("enabledad");
   conf.disable_container_interface = reader.Bool("disableContainerInterface");
-  reader.Bool("preserveDefaultVlan");  // Without a vlan it changes nothing.
+  conf.port_isolation = reader.Bool("portIsolation");
   conf.mtu = static_cast<uint32_t>(reader.Int("mtu", 0, kMaxMtu));
   if (conf.mtu != 0 && conf.mtu < kMinMtu) reader.Complain("mtu", "must be 0 or at least 68");
   if (conf.hairpin_mode && conf.promisc_mode) {
     reader.Complain("promiscMode", "cannot be set together with hairpinMode");
+  }
+}
+
+// Sorts, and joins what overlaps or touches.
+std::vector<VlanRange> Joined(std::vector<VlanRange> ranges) {
+  std::sort(ranges.begin(), ranges.end());
+  std::vector<VlanRange> joined;
+  for (const VlanRange& range : ranges) {
+    if (!joined.empty() && range.first <= joined.back().last + 1) {
+      joined.back().last = std::max(joined.back().last, range.last);
+    } else {
+      joined.push_back(range);
+    }
+  }
+  return joined;
+}
+
+// One element of vlanTrunk: an id, a range or both, as in the reference plugin.
+void ReadTrunk(const JsonReader& element, std::vector<VlanRange>& trunk) {
+  auto vlan = [&](const char* key) {
+    return static_cast<uint16_t>(element.Int(key, 1, kMaxVlan, 0));
+  };
+  uint16_t id = vlan("id");
+  VlanRange range{vlan("minID"), vlan("maxID")};
+  bool has_first = element.Find("minID") != nullptr;
+  bool has_last = element.Find("maxID") != nullptr;
+  if (has_first != has_last) {
+    element.Complain(has_first ? "maxID" : "minID", "must be there when the other bound is");
+  } else if (range.last < range.first) {
+    element.Complain("maxID", "must not be less than minID");
+  } else if (!has_first && element.Find("id") == nullptr) {
+    element.Complain("id", "is missing, and so are minID and maxID");
+  }
+  if (id != 0) trunk.push_back({id, id});
+  if (range.first != 0) trunk.push_back(range);
+}
+
+void ReadVlans(const JsonReader& reader, NetConf& conf) {
+  conf.vlan = static_cast<uint16_t>(reader.Int("vlan", 0, kMaxVlan));
+  reader.Objects("vlanTrunk",
+                 [&](const JsonReader& element) { ReadTrunk(element, conf.vlan_trunk); });
+  conf.vlan_trunk = Joined(std::move(conf.vlan_trunk));
+  if (conf.vlan != 0 && !conf.vlan_trunk.empty()) {
+    reader.Complain("vlanTrunk", "cannot be set together with vlan");
+  }
+  bool preserve = reader.Bool("preserveDefaultVlan");
+  conf.preserve_default_vlan = preserve || reader.Find("preserveDefaultVlan") == nullptr;
+  if (conf.vlan == 0 || !conf.is_gateway) return;
+  std::string gateway = conf.bridge + "." + std::to_string(conf.vlan);
+  if (auto problem = InterfaceNameProblem(gateway)) {
+    reader.Complain("vlan", "its gateway's interface, \"" + gateway + "\", " + *problem);
   }
 }
 
@@ -198,16 +250,8 @@ void FindUnsupported(const JsonReader& reader, NetConf& conf) {
   if (reader.Bool("ipMasq")) {
     refuse("ipMasq", "true", "remove it and masquerade with the node's ip-masq-agent or nftables");
   }
-  if (int64_t vlan = reader.Int("vlan", 0, 4094)) {
-    refuse("vlan", std::to_string(vlan), "remove it, or use the reference bridge plugin");
-  }
-  if (const JsonValue* trunk = reader.Find("vlanTrunk")) {
-    refuse("vlanTrunk", ToJson(*trunk), "remove it, or use the reference bridge plugin");
-  }
-  for (const char* field : {"macspoofchk", "portIsolation"}) {
-    if (reader.Bool(field)) {
-      refuse(field, "true", "remove it, or use the reference bridge plugin");
-    }
+  if (reader.Bool("macspoofchk")) {
+    refuse("macspoofchk", "true", "remove it, or use the reference bridge plugin");
   }
   reader.Object("runtimeConfig", [&](const JsonReader& runtime) {
     runtime.Objects("portMappings", [&](const JsonReader& mapping) {
@@ -267,6 +311,7 @@ CniOr<NetConf> ParseNetConf(std::string_view text) {
                                 "_ . - only");
   }
   ReadBridge(reader, conf);
+  ReadVlans(reader, conf);
   ReadRuntimeConfig(reader, conf);
   ReadIpam(reader, conf.ipam);
   if (conf.disable_container_interface && !conf.ipam.type.empty()) {

@@ -52,6 +52,12 @@ struct NetConf {
   bool promisc_mode = false;
   bool duplicate_address_detection = false;  // enabledad
   bool disable_container_interface = false;
+  bool port_isolation = false;
+  uint16_t vlan = 0;  // 0: none, the bridge's own.
+  // Sorted; neither overlap nor touch. Never together with vlan.
+  std::vector<VlanRange> vlan_trunk;
+  // Whether a port with vlan or vlanTrunk stays in the VLAN that the bridge gives every port.
+  bool preserve_default_vlan = true;
   uint32_t mtu = 0;                           // 0: the bridge's.
   std::optional<std::array<uint8_t, 6>> mac;  // runtimeConfig.mac, else args.cni.mac
   CniDns dns;                                 // runtimeConfig.dns, else dns.
@@ -63,6 +69,8 @@ struct NetConf {
   // and STATUS answer with it; DEL and GC do not, as a container that never got its network must
   // still go away.
   CniProblem unsupported;
+
+  bool uses_vlans() const { return vlan != 0 || !vlan_trunk.empty(); }
 };
 
 // What is needed to answer at all, from a text of which the rest may be wrong: the version for an

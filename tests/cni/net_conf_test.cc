@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "cni/cni_args.h"
 
@@ -126,6 +127,25 @@ TEST(NetConfTest, WrongTypesAndValuesAreRefusedByName) {
       {R"("prevResult":{"ips":[{"address":"10.0.0.7"}]})", "prevResult.ips[0].address"},
       {R"("disableContainerInterface":true,"ipam":{"type":"x"})", "disableContainerInterface"},
       {R"("name":"../up")", "name"},
+      {R"("vlan":"100")", "vlan"},
+      {R"("vlan":-1)", "vlan"},
+      {R"("vlan":4095)", "vlan"},
+      {R"("vlan":1.5)", "vlan"},
+      {R"("vlan":1000,"isGateway":true,"bridge":"elevenchars")", "elevenchars.1000"},
+      {R"("vlan":100,"vlanTrunk":[{"id":101}])", "vlanTrunk"},
+      {R"("vlanTrunk":{"id":101})", "vlanTrunk"},
+      {R"("vlanTrunk":[101])", "vlanTrunk[0]"},
+      {R"("vlanTrunk":[{}])", "vlanTrunk[0].id"},
+      {R"("vlanTrunk":[{"id":5},{"id":0}])", "vlanTrunk[1].id"},
+      {R"("vlanTrunk":[{"id":4095}])", "vlanTrunk[0].id"},
+      {R"("vlanTrunk":[{"id":"5"}])", "vlanTrunk[0].id"},
+      {R"("vlanTrunk":[{"minID":5}])", "vlanTrunk[0].maxID"},
+      {R"("vlanTrunk":[{"maxID":5}])", "vlanTrunk[0].minID"},
+      {R"("vlanTrunk":[{"minID":0,"maxID":5}])", "vlanTrunk[0].minID"},
+      {R"("vlanTrunk":[{"minID":5,"maxID":4095}])", "vlanTrunk[0].maxID"},
+      {R"("vlanTrunk":[{"minID":6,"maxID":5}])", "vlanTrunk[0].maxID"},
+      {R"("preserveDefaultVlan":1)", "preserveDefaultVlan"},
+      {R"("portIsolation":"yes")", "portIsolation"},
   };
   for (const Case& c : kCases) {
     CniOr<NetConf> conf = ParseNetConf(Conf(c.more));
@@ -136,6 +156,23 @@ TEST(NetConfTest, WrongTypesAndValuesAreRefusedByName) {
   }
 }
 
+TEST(NetConfTest, ATrunkIsTheUnionOfItsIdsAndRanges) {
+  CniOr<NetConf> conf = ParseNetConf(Conf(R"("vlanTrunk":[
+      {"minID":100,"maxID":103},{"id":4094},{"id":7,"minID":102,"maxID":110},{"id":111},{"id":1}])"));
+  ASSERT_TRUE(conf.ok()) << conf.error().message;
+  EXPECT_EQ(conf->vlan_trunk, (std::vector<VlanRange>{{1, 1}, {7, 7}, {100, 111}, {4094, 4094}}));
+  EXPECT_TRUE(conf->uses_vlans());
+  EXPECT_FALSE(conf->unsupported.has_value());
+}
+
+TEST(NetConfTest, ThePortStaysInTheDefaultVlanUnlessToldOtherwise) {
+  EXPECT_TRUE(ParseNetConf(Conf(R"("vlan":4094)"))->preserve_default_vlan);
+  EXPECT_TRUE(ParseNetConf(Conf(R"("preserveDefaultVlan":true)"))->preserve_default_vlan);
+  EXPECT_FALSE(ParseNetConf(Conf(R"("preserveDefaultVlan":false)"))->preserve_default_vlan);
+  EXPECT_EQ(ParseNetConf(Conf(R"("vlan":4094)"))->vlan, 4094);
+  EXPECT_FALSE(ParseNetConf(Conf(R"("vlan":0,"vlanTrunk":[])"))->uses_vlans());
+}
+
 TEST(NetConfTest, WhatIsNotSupportedIsNamedWithItsValue) {
   struct Case {
     const char* more;
@@ -143,9 +180,7 @@ TEST(NetConfTest, WhatIsNotSupportedIsNamedWithItsValue) {
   };
   for (const Case& c : std::initializer_list<Case>{
            {R"("ipMasq":true)", "ipMasq=true"},
-           {R"("vlan":100)", "vlan=100"},
            {R"("macspoofchk":true)", "macspoofchk=true"},
-           {R"("portIsolation":true)", "portIsolation=true"},
            {R"("runtimeConfig":{"portMappings":[{"hostPort":8080,"containerPort":80}]})",
             "runtimeConfig.portMappings[0].hostPort=8080"}}) {
     CniOr<NetConf> conf = ParseNetConf(Conf(c.more));
