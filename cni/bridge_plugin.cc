@@ -78,23 +78,28 @@ bool HasOwnMac(const MacAddress& mac, const CniResult& result) {
   return result.ips.empty() || mac == MacFor(result.ips[0].address.address);
 }
 
-// Pod side of ADD.
-Result<LinkSummary> ConfigurePod(const CniCall& call, int netns, const CniResult& result) {
+// The pod's side, for as long as ADD has something to do there: a socket stays in the namespace
+// that it was made in.
+struct PodSide {
+  std::unique_ptr<NetlinkSocket> netlink;
+  LinkSummary link;
+};
+
+Result<PodSide> ConfigurePod(const CniCall& call, int netns, const CniResult& result) {
   LinkOps::PodSetup setup;
   setup.interface = call.args.interface;
   setup.ips = result.ips;
   setup.routes = result.routes;
   setup.detect_duplicates = call.conf.duplicate_address_detection;
   setup.up = !call.conf.disable_container_interface;
-  LinkSummary pod_end;
+  PodSide pod;
   Status configured = RunInNetns(netns, [&]() -> Status {
-    PODROUTE_ASSIGN_OR_RETURN(std::unique_ptr<NetlinkSocket> netlink, NetlinkSocket::Create());
-    LinkOps ops(*netlink);
-    PODROUTE_ASSIGN_OR_RETURN(pod_end, ops.ConfigurePod(setup));
+    PODROUTE_ASSIGN_OR_RETURN(pod.netlink, NetlinkSocket::Create());
+    PODROUTE_ASSIGN_OR_RETURN(pod.link, LinkOps(*pod.netlink).ConfigurePod(setup));
     return Status::Ok();
   });
   if (!configured.ok()) return configured;
-  return pod_end;
+  return pod;
 }
 
 // The VLANs of a port made for `conf` in a bridge that keeps VLANs apart.
@@ -165,6 +170,9 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
   Status plugged = ops.PlugIn(*plug);
   if (!plugged.ok()) return KernelError(plugged);
   undo.SetLink(plug->veth.host_name);
+  // Before the rest of the host's side: meanwhile the kernel takes the port into use.
+  Result<PodSide> pod = ConfigurePod(call, netns, result);
+  if (!pod.ok()) return KernelError(pod.status());
   Result<Gateway> gateway = Gateway{conf.bridge, *bridge};
   if (conf.is_gateway) {
     // After the port, whose label keeps an ADD of another network from taking the address for
@@ -178,13 +186,16 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
     Status told = ops.SetNeighbours(gateway->link.ifindex, result.ips, plug->veth.pod_mac);
     if (!told.ok()) return KernelError(told);
   }
-  Result<LinkSummary> pod_end = ConfigurePod(call, netns, result);
-  if (!pod_end.ok()) return KernelError(pod_end.status());
+  if (!conf.disable_container_interface) {
+    Status usable = ops.AwaitPort(plug->veth.host_name);
+    if (usable.ok() && !result.ips.empty()) usable = LinkOps(*pod->netlink).Announce(pod->link);
+    if (!usable.ok()) return KernelError(usable);
+  }
 
   result.interfaces = {
       {conf.bridge, MacToString(bridge->mac), "", bridge->mtu},
       {plug->veth.host_name, MacToString(plug->veth.host_mac), "", plug->veth.mtu},
-      {call.args.interface, MacToString(pod_end->mac), call.args.netns, pod_end->mtu}};
+      {call.args.interface, MacToString(pod->link.mac), call.args.netns, pod->link.mtu}};
   if (gateway->name != conf.bridge) {
     result.interfaces.push_back(
         {gateway->name, MacToString(gateway->link.mac), "", gateway->link.mtu});

@@ -3,6 +3,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -188,6 +189,17 @@ void EncodeDeleteLink(NetlinkBatch& batch, std::string_view name) {
 
 void EncodeSetLinkFlags(NetlinkBatch& batch, int ifindex, uint32_t flags) {
   batch.Begin(RTM_NEWLINK, 0, LinkHeader(ifindex, flags));
+}
+
+void EncodePodUp(NetlinkBatch& batch, int ifindex) {
+  EncodeSetLinkFlags(batch, ifindex, IFF_UP);
+  size_t families = batch.Nest(IFLA_AF_SPEC);
+  size_t inet = batch.Nest(AF_INET);
+  size_t settings = batch.Nest(IFLA_INET_CONF);
+  batch.PutU32(IPV4_DEVCONF_ARP_NOTIFY, 1);
+  batch.EndNest(settings);
+  batch.EndNest(inet);
+  batch.EndNest(families);
 }
 
 void EncodeSetLinkMac(NetlinkBatch& batch, int ifindex, const MacAddress& mac) {

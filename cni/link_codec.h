@@ -75,6 +75,9 @@ void EncodeDeleteLink(NetlinkBatch& batch, std::string_view name);
 
 // Sets `flags` (IFF_*) on a link.
 void EncodeSetLinkFlags(NetlinkBatch& batch, int ifindex, uint32_t flags);
+// Sets the pod's interface up, and has it tell the neighbours of its IPv4 addresses whenever its
+// hardware address is set (net.ipv4.conf.*.arp_notify, in the same message).
+void EncodePodUp(NetlinkBatch& batch, int ifindex);
 // Gives a link the hardware address that it may well have already: with arp_notify and ndisc_notify
 // set, the kernel then tells the neighbours.
 void EncodeSetLinkMac(NetlinkBatch& batch, int ifindex, const MacAddress& mac);

@@ -1,15 +1,19 @@
 #include "cni/link_ops.h"
 
+#include <linux/if_bridge.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/random.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <string_view>
 #include <utility>
 
 #include "cni/link_removal.h"
+#include "cni/sysctl.h"
 
 namespace podroute {
 namespace {
@@ -49,6 +53,26 @@ std::optional<IpAddress> GatewayFor(const CniRoute& route, const std::vector<Cni
 bool OnSubnet(const IpAddress& gateway, const std::vector<CniIp>& ips) {
   return std::any_of(ips.begin(), ips.end(),
                      [&](const CniIp& ip) { return ip.address.subnet().Contains(gateway); });
+}
+
+bool HasIpv6(const std::vector<CniIp>& ips) {
+  return std::any_of(ips.begin(), ips.end(),
+                     [](const CniIp& ip) { return !ip.address.address.is_v4(); });
+}
+
+// What an IPv6 address needs of the pod's kernel settings: IPv6 enabled, which some runtimes turn
+// off in every new namespace, on the loopback too as the reference plugin does it; and that the
+// neighbours are told.
+Status PrepareIpv6(const std::string& interface) {
+  const std::string settings = "net/ipv6/conf/";
+  for (const std::string& name : {std::string("lo"), interface}) {
+    Status enabled = EnsureSysctl(settings + name + "/disable_ipv6", "0");
+    // A kernel without IPv6 says so more plainly when it is given the address.
+    if (!enabled.ok() && enabled.code() != StatusCode::kNotFound) return enabled;
+  }
+  // Neighbours that are not told find out by themselves, only later.
+  (void)EnsureSysctl(settings + interface + "/ndisc_notify", "1");
+  return Status::Ok();
 }
 
 }  // namespace
@@ -344,10 +368,50 @@ Status LinkOps::SetNeighbours(int bridge, const std::vector<CniIp>& ips, const M
   return Run(batch, "tell the host the pod's hardware address");
 }
 
+Result<uint8_t> LinkOps::PortState(const std::string& name) {
+  // Since Linux 6.8 the question by itself has the kernel do at once what it still has to do about
+  // the link's carrier (linkwatch_sync_dev), the bridge port's state included.
+  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> port, FindLink(name));
+  if (!port) return Status(StatusCode::kUnavailable, name + " went away");
+  return port->port_state;
+}
+
+Status LinkOps::AwaitPort(const std::string& name) {
+  constexpr std::chrono::seconds kPatience(3);
+  constexpr int kReceiveBuffer = 256 << 10;
+  PODROUTE_ASSIGN_OR_RETURN(uint8_t state, PortState(name));
+  if (state != BR_STATE_DISABLED) return Status::Ok();
+  PODROUTE_ASSIGN_OR_RETURN(std::unique_ptr<NotificationSocket> changes,
+                            NotificationSocket::Create({RTNLGRP_LINK}, kReceiveBuffer, nullptr));
+  auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    // Also the first time: it may have changed before we listened.
+    PODROUTE_ASSIGN_OR_RETURN(state, PortState(name));
+    if (state != BR_STATE_DISABLED) return Status::Ok();
+    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) {
+      return Status(StatusCode::kDeadlineExceeded,
+                    "the bridge does not take " + name + " into use: is the bridge up?");
+    }
+    pollfd changed{changes->fd(), POLLIN, 0};
+    (void)poll(&changed, 1, static_cast<int>(left.count()));  // Whatever it says: look again.
+    PODROUTE_ASSIGN_OR_RETURN(bool complete, changes->Drain([](const NetlinkMessage&) {}));
+    (void)complete;  // The state is asked for, not read from what came.
+  }
+}
+
+Status LinkOps::Announce(const LinkSummary& pod_end) {
+  NetlinkBatch batch;
+  EncodeSetLinkMac(batch, pod_end.ifindex, pod_end.mac);
+  return Run(batch, "announce the pod's addresses");
+}
+
 Result<LinkSummary> LinkOps::ConfigurePod(const PodSetup& setup) {
   PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> link, QueryLink(setup.interface));
   if (!link) return Status(StatusCode::kNotFound, setup.interface + " is not in the pod");
   PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> loopback, QueryLink("lo"));
+  if (HasIpv6(setup.ips)) PODROUTE_RETURN_IF_ERROR(PrepareIpv6(setup.interface));
   NetlinkBatch batch;
   std::vector<std::string> steps;
   if (loopback && (loopback->flags & IFF_UP) == 0) {
@@ -355,7 +419,7 @@ Result<LinkSummary> LinkOps::ConfigurePod(const PodSetup& setup) {
     steps.emplace_back("set lo up");
   }
   if (setup.up) {
-    EncodeSetLinkFlags(batch, link->ifindex, IFF_UP);
+    EncodePodUp(batch, link->ifindex);
     steps.push_back("set " + setup.interface + " up");
   }
   for (const CniIp& ip : setup.ips) {

@@ -110,13 +110,26 @@ class LinkOps {
     bool detect_duplicates = false;
     bool up = true;
   };
-  // In the pod's namespace: loopback and the interface up, addresses, routes. Returns the
-  // interface.
+  // In the pod's namespace: loopback and the interface up, addresses, routes. IPv6 is enabled where
+  // it is disabled (disable_ipv6) and there is an address of it to give. Returns the interface.
   Result<LinkSummary> ConfigurePod(const PodSetup& setup);
+
+  // Returns when the bridge takes frames from the port, whose other end is up; it does so within
+  // 0.2 ms. DeadlineExceeded after three seconds. Where the bridge runs a spanning tree, which
+  // takes half a minute, it is not waited for.
+  Status AwaitPort(const std::string& name);
+
+  // In the pod's namespace, after AwaitPort: has the kernel tell the neighbours where each of the
+  // pod's addresses is now, by gratuitous ARP and unsolicited neighbour advertisements, so that a
+  // former holder's hardware address is forgotten. With duplicate address detection the kernel does
+  // it itself when that ends.
+  Status Announce(const LinkSummary& pod_end);
 
  private:
   // The end of PlugIn for a port with VLANs of its own: no frame passes before it is in them.
   Status BringUpInVlans(const Plug& plug);
+  // BR_STATE_*; an error when there is no such port.
+  Result<uint8_t> PortState(const std::string& name);
   // The first failure as a Status; what the messages do is `what`.
   Status Run(NetlinkBatch& batch, const std::string& what);
 
