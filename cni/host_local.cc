@@ -8,11 +8,16 @@
 #include "base/file.h"
 #include "cni/ip_allocator.h"
 #include "cni/ip_store.h"
+#include "cni/reclaim.h"
 
 namespace podroute {
 namespace {
 
 CniError StoreError(const Status& status) {
+  if (status.code() == StatusCode::kDeadlineExceeded) {
+    return ToCniError(CniErrorCode::kTryAgainLater, status,
+                      "lslocks(8) shows which process; it may hang");
+  }
   return ToCniError(CniErrorCode::kStore, status,
                     "is the file system of ipam.dataDir writable and not full?");
 }
@@ -32,55 +37,139 @@ std::string Describe(const RangeSet& set) {
 }
 
 // The next free address of `set`, not reserved yet. A few looks at single files first, which is all
-// it takes in a store that is not nearly full; then all names at once.
-Result<std::optional<IpAddress>> FindFree(const IpStore& store, const RangeSet& set,
+// it takes in a store that is not nearly full; then by the bitmaps of what is taken.
+Result<std::optional<IpAddress>> FindFree(IpStore& store, const RangeSet& set,
                                           const std::optional<IpAddress>& last) {
   constexpr int kLooks = 64;
-  AddressWalk walk(set, last);
+  std::optional<AddressWalk> walk(std::in_place, set, last);
   for (int look = 0; look < kLooks; ++look) {
-    std::optional<IpAddress> address = walk.Next();
-    if (!address) return std::optional<IpAddress>();
+    std::optional<IpAddress> address = walk->Next();
+    if (!address) return address;
     PODROUTE_ASSIGN_OR_RETURN(bool reserved, store.IsReserved(*address));
     if (!reserved) return address;
   }
-  PODROUTE_ASSIGN_OR_RETURN(std::vector<IpAddress> taken, store.Addresses());
-  while (std::optional<IpAddress> address = walk.Next()) {
-    if (!std::binary_search(taken.begin(), taken.end(), *address)) return address;
+  for (bool reread : {false, true}) {
+    if (reread) {
+      PODROUTE_RETURN_IF_ERROR(store.RereadTaken());
+      walk.emplace(set, last);
+    }
+    int look = 0;  // Somebody else may write here too, and the bitmaps be out of date.
+    while (std::optional<IpAddress> address = walk->Next()) {
+      PODROUTE_ASSIGN_OR_RETURN(std::optional<IpAddress> end, store.EndOfTakenRun(*address));
+      if (end) {
+        walk->SkipTo(*end);
+        continue;
+      }
+      PODROUTE_ASSIGN_OR_RETURN(bool reserved, store.IsReserved(*address));
+      if (!reserved) return address;
+      if (!reread && ++look == kLooks) break;
+    }
   }
   return std::optional<IpAddress>();
 }
 
-CniOr<IpAddress> TakeRequested(IpStore& store, const RangeSet& set, size_t index,
-                               const IpAddress& requested, const CniAttachment& owner) {
-  if (!IsAllocatable(set, requested)) {
-    return NoAddress("requested address " + requested.ToString() + " is the gateway's", "");
+CniError NoFreeAddress(const RangeSet& set) {
+  return NoAddress("no free address in " + Describe(set),
+                   "every address is reserved; widen the range, or remove pods");
+}
+
+// One call's work on the locked store.
+class Allocation {
+ public:
+  Allocation(IpStore& store, const IpamConf& conf, const std::string& network,
+             const CniAttachment& owner, HostView* host)
+      : store_(store), conf_(conf), network_(network), owner_(owner), host_(host) {}
+
+  // An address of each set, reserved.
+  CniOr<std::vector<IpAddress>> Take(const RequestedIps& requested) {
+    if (host_ != nullptr) ReclaimOnceABoot(store_, network_, *host_);
+    std::vector<IpAddress> had = store_.LinkedAddressesOf(owner_);
+    if (!had.empty() && ReclaimAll()) had = store_.LinkedAddressesOf(owner_);
+    if (!had.empty()) {
+      return NoAddress(
+          had[0].ToString() + " is already " + owner_.container_id + "'s " + owner_.interface,
+          "the runtime must call DEL before it calls ADD again");
+    }
+    constexpr int kTries = 100;
+    for (int i = 0; i < kTries; ++i) {
+      CniOr<std::vector<IpAddress>> chosen = Choose(requested);
+      if (!chosen.ok()) return chosen.error();
+      Result<bool> reserved = Reserve(*chosen);
+      if (!reserved.ok()) return StoreError(reserved.status());
+      if (*reserved) return chosen;
+    }
+    return CniError{CniErrorCode::kTryAgainLater, std::nullopt,
+                    "another program keeps reserving the same addresses",
+                    "it does not take the lock in ipam.dataDir"};
   }
-  Result<bool> reserved = store.Reserve(requested, owner, index);
-  if (!reserved.ok()) return StoreError(reserved.status());
-  if (!*reserved) {
+
+  CniOr<IpAddress> ChooseNext(size_t set) {
+    while (true) {
+      Result<std::optional<IpAddress>> found =
+          FindFree(store_, conf_.range_sets[set], store_.LastReserved(set));
+      if (!found.ok()) return StoreError(found.status());
+      if (*found) return **found;
+      if (!ReclaimAll()) return NoFreeAddress(conf_.range_sets[set]);
+    }
+  }
+
+ private:
+  // Whether anything came back. Once: what is left then is in use.
+  bool ReclaimAll() {
+    if (host_ == nullptr || reclaimed_) return false;
+    reclaimed_ = true;
+    return Reclaim(store_, network_, *host_, ReclaimScope::kEverything) > 0;
+  }
+
+  CniOr<IpAddress> ChooseRequested(const RangeSet& set, const IpAddress& requested) {
+    if (!IsAllocatable(set, requested)) {
+      return NoAddress("requested address " + requested.ToString() + " is the gateway's", "");
+    }
+    do {
+      Result<bool> reserved = store_.IsReserved(requested);
+      if (!reserved.ok()) return StoreError(reserved.status());
+      if (!*reserved) return requested;
+    } while (ReclaimAll());
     return NoAddress("requested address " + requested.ToString() + " is taken",
                      "ask for another, or remove the container that has it");
   }
-  return requested;
-}
 
-CniOr<IpAddress> TakeNext(IpStore& store, const RangeSet& set, size_t index,
-                          const CniAttachment& owner) {
-  std::optional<IpAddress> last = store.LastReserved(index);
-  while (true) {
-    Result<std::optional<IpAddress>> found = FindFree(store, set, last);
-    if (!found.ok()) return StoreError(found.status());
-    if (!*found) {
-      return NoAddress("no free address in " + Describe(set),
-                       "every address is reserved; widen the range, or remove pods");
+  // An address of each set, free as yet.
+  CniOr<std::vector<IpAddress>> Choose(const RequestedIps& requested) {
+    std::vector<IpAddress> chosen;
+    for (size_t i = 0; i < conf_.range_sets.size(); ++i) {
+      CniOr<IpAddress> address = requested.by_set[i]
+                                     ? ChooseRequested(conf_.range_sets[i], *requested.by_set[i])
+                                     : ChooseNext(i);
+      if (!address.ok()) return address.error();
+      chosen.push_back(*address);
     }
-    IpAddress address = **found;
-    Result<bool> reserved = store.Reserve(address, owner, index);
-    if (!reserved.ok()) return StoreError(reserved.status());
-    if (*reserved) return address;
-    last = address;  // Somebody writes into the store without its lock: go on behind it.
+    return chosen;
   }
-}
+
+  // All of them or none. False: somebody who does not take the lock was quicker.
+  Result<bool> Reserve(const std::vector<IpAddress>& chosen) {
+    store_.Link(owner_, chosen, host_ == nullptr ? std::nullopt : host_->Self());
+    Result<bool> reserved = true;
+    size_t done = 0;
+    while (done < chosen.size() && reserved.ok() && *reserved) {
+      reserved = store_.Reserve(chosen[done], owner_, done);
+      if (reserved.ok() && *reserved) ++done;
+    }
+    if (done == chosen.size()) return true;
+    // Undone as far as can be; the error to tell is the first one.
+    for (size_t i = 0; i < done; ++i) (void)store_.Release(chosen[i], owner_);
+    store_.Unlink(owner_);
+    return reserved;
+  }
+
+  IpStore& store_;
+  const IpamConf& conf_;
+  const std::string& network_;
+  const CniAttachment& owner_;
+  HostView* host_;
+  bool reclaimed_ = false;
+};
 
 // nameserver, domain, search and options lines, as resolv.conf(5) has them.
 CniOr<CniDns> ReadResolvConf(const std::string& path) {
@@ -119,7 +208,7 @@ CniOr<CniDns> ReadResolvConf(const std::string& path) {
 }  // namespace
 
 CniOr<CniResult> HostLocalAdd(const IpamConf& conf, const std::string& network,
-                              const CniAttachment& owner) {
+                              const CniAttachment& owner, HostView* host) {
   CniResult result;
   result.routes = conf.routes;
   if (!conf.resolv_conf.empty()) {
@@ -134,28 +223,14 @@ CniOr<CniResult> HostLocalAdd(const IpamConf& conf, const std::string& network,
   }
   Result<IpStore> store = IpStore::Open(conf.data_dir, network);
   if (!store.ok()) return StoreError(store.status());
-  std::vector<IpAddress> had = store->LinkedAddressesOf(owner);
-  if (!had.empty()) {
-    return NoAddress(
-        had[0].ToString() + " is already " + owner.container_id + "'s " + owner.interface,
-        "the runtime must call DEL before it calls ADD again");
+  CniOr<std::vector<IpAddress>> taken =
+      Allocation(*store, conf, network, owner, host).Take(requested);
+  if (!taken.ok()) return taken.error();
+  for (size_t i = 0; i < taken->size(); ++i) {
+    const IpAddress& address = (*taken)[i];
+    const IpRange* range = RangeOf(conf.range_sets[i], address);
+    result.ips.push_back({{address, range->subnet.length()}, range->gateway, std::nullopt});
   }
-  std::vector<IpAddress> taken;
-  for (size_t i = 0; i < conf.range_sets.size(); ++i) {
-    const RangeSet& set = conf.range_sets[i];
-    CniOr<IpAddress> address = requested.by_set[i]
-                                   ? TakeRequested(*store, set, i, *requested.by_set[i], owner)
-                                   : TakeNext(*store, set, i, owner);
-    if (!address.ok()) {
-      // Undone as far as can be; the error to tell is the first one.
-      for (const IpAddress& given : taken) (void)store->Release(given, owner);
-      return address.error();
-    }
-    taken.push_back(*address);
-    const IpRange* range = RangeOf(set, *address);
-    result.ips.push_back({{*address, range->subnet.length()}, range->gateway, std::nullopt});
-  }
-  store->Link(owner, taken);
   return result;
 }
 
@@ -194,7 +269,7 @@ CniProblem HostLocalCheck(const IpamConf& conf, const std::string& network,
   return std::nullopt;
 }
 
-CniProblem HostLocalStatus(const IpamConf& conf, const std::string& network) {
+CniProblem HostLocalStatus(const IpamConf& conf, const std::string& network, HostView* host) {
   auto unavailable = [](const CniError& why) {
     return CniError{CniErrorCode::kUnavailable, std::nullopt, why.message, why.details};
   };
@@ -202,14 +277,11 @@ CniProblem HostLocalStatus(const IpamConf& conf, const std::string& network) {
   if (!store.ok()) return unavailable(StoreError(store.status()));
   Status writable = store->CheckWritable();
   if (!writable.ok()) return unavailable(StoreError(writable));
+  CniAttachment nobody;
+  Allocation allocation(*store, conf, network, nobody, host);
   for (size_t i = 0; i < conf.range_sets.size(); ++i) {
-    Result<std::optional<IpAddress>> free =
-        FindFree(*store, conf.range_sets[i], store->LastReserved(i));
-    if (!free.ok()) return unavailable(StoreError(free.status()));
-    if (!*free) {
-      return unavailable(NoAddress("no free address in " + Describe(conf.range_sets[i]),
-                                   "every address is reserved; widen the range, or remove pods"));
-    }
+    CniOr<IpAddress> free = allocation.ChooseNext(i);
+    if (!free.ok()) return unavailable(free.error());
   }
   return std::nullopt;
 }

@@ -7,14 +7,16 @@
 #include <vector>
 
 #include "cni/cni_types.h"
+#include "cni/host_view.h"
 #include "cni/net_conf.h"
 
 namespace podroute {
 
 // One address from each range set, in the sets' order, with its gateway; and the configured routes
-// and resolvConf's DNS. All or nothing: on error no reservation of this call stays.
+// and resolvConf's DNS. All or nothing: on error no reservation of this call stays. With a `host`,
+// addresses whose container is gone are taken back as reclaim.h says; without, they stay reserved.
 CniOr<CniResult> HostLocalAdd(const IpamConf& conf, const std::string& network,
-                              const CniAttachment& owner);
+                              const CniAttachment& owner, HostView* host = nullptr);
 
 // Gives everything back that `owner` has. No error when that is nothing, or when there is no store.
 CniProblem HostLocalDel(const IpamConf& conf, const std::string& network,
@@ -24,8 +26,9 @@ CniProblem HostLocalDel(const IpamConf& conf, const std::string& network,
 CniProblem HostLocalCheck(const IpamConf& conf, const std::string& network,
                           const CniAttachment& owner, const std::vector<IpAddress>& addresses);
 
-// An error unless every range set has a free address and the store can be written.
-CniProblem HostLocalStatus(const IpamConf& conf, const std::string& network);
+// An error unless every range set has an address for an ADD and the store can be written.
+CniProblem HostLocalStatus(const IpamConf& conf, const std::string& network,
+                           HostView* host = nullptr);
 
 // The owners of reservations that are not in `valid`. Changes nothing.
 CniOr<std::vector<CniAttachment>> HostLocalStale(const IpamConf& conf, const std::string& network,

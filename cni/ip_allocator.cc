@@ -43,10 +43,25 @@ std::optional<IpAddress> AddressWalk::Next() {
   while (!begun_ || at_ != end_) {
     begun_ = true;
     const IpRange& range = set_[range_];
+    given_range_ = range_;
     IpAddress address = Step();
     if (address != range.gateway) return address;
   }
   return std::nullopt;
+}
+
+void AddressWalk::SkipTo(const IpAddress& last) {
+  const IpRange& range = set_[range_];
+  // A range of one address is left and entered again in one step; then the walk is over anyway.
+  if (range_ != given_range_ || !range.Contains(at_)) return;
+  IpAddress target = std::min(last, range.last);
+  if (target < at_) return;
+  if (at_ <= end_ && end_ <= target) {
+    at_ = end_;
+  } else {
+    at_ = target;
+    Step();
+  }
 }
 
 RequestedIps AssignRequested(const std::vector<RangeSet>& sets, std::vector<IpAddress> requested) {

@@ -29,13 +29,17 @@ class AddressWalk {
   // nullopt at the end.
   std::optional<IpAddress> Next();
 
+  // Leaves out what comes in the range of the address that Next gave last, up to and with `last`.
+  void SkipTo(const IpAddress& last);
+
  private:
   IpAddress Step();
 
   const RangeSet& set_;
   size_t range_ = 0;
-  IpAddress at_;   // The next to look at.
-  IpAddress end_;  // Where the walk began: seen again, it is over.
+  size_t given_range_ = 0;  // Of the address that Next gave.
+  IpAddress at_;            // The next to look at.
+  IpAddress end_;           // Where the walk began: seen again, it is over.
   bool begun_ = false;
 };
 

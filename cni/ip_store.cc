@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,12 +13,15 @@
 #include <utility>
 
 #include "base/file.h"
+#include "cni/store_lock.h"
 
 namespace podroute {
 namespace {
 
 constexpr mode_t kDirectoryMode = 0755;
 constexpr mode_t kFileMode = 0600;
+constexpr char kLockFile[] = "lock";
+constexpr size_t kMaxMarkBytes = 64;
 constexpr char kNewFile[] = ".podroute.new";  // No address, so nobody takes it for a reservation.
 constexpr size_t kMaxReservationBytes = 4096;
 
@@ -72,6 +74,45 @@ Status WriteNew(int directory, const char* name, std::string_view content) {
   return Status::Ok();
 }
 
+int64_t Nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// Calls `each` with the name of everything in a directory.
+Status EachName(const std::string& directory, const std::function<void(const char*)>& each) {
+  std::unique_ptr<DIR, int (*)(DIR*)> listing(opendir(directory.c_str()), closedir);
+  if (!listing) return Status::FromErrno(errno, "list " + directory);
+  errno = 0;
+  while (const dirent* entry = readdir(listing.get())) {
+    each(entry->d_name);
+    errno = 0;
+  }
+  return errno == 0 ? Status::Ok() : Status::FromErrno(errno, "list " + directory);
+}
+
+// All but the owner; empty when it cannot be read.
+OwnerLink ReadOwnerLink(const std::string& path) {
+  OwnerLink link;
+  char buffer[1024];
+  struct stat status;
+  ssize_t size = readlink(path.c_str(), buffer, sizeof buffer);
+  if (size < 0 || lstat(path.c_str(), &status) != 0) return link;
+  link.written_ns = Nanoseconds(status.st_mtim);
+  std::string_view rest(buffer, static_cast<size_t>(size));
+  while (!rest.empty()) {
+    size_t comma = std::min(rest.find(','), rest.size());
+    std::string_view part = rest.substr(0, comma);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+    Result<IpAddress> address = IpAddress::Parse(part);
+    if (address.ok()) {
+      link.addresses.push_back(*address);
+    } else if (auto stamp = ReservationStamp::Parse(part)) {
+      link.stamp = std::move(stamp);
+    }
+  }
+  return link;
+}
+
 // Renames without replacing; returns an errno, or 0.
 int MoveInto(int directory, const char* from, const char* to) {
   if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0) return 0;
@@ -84,33 +125,34 @@ int MoveInto(int directory, const char* from, const char* to) {
 
 }  // namespace
 
-IpStore::IpStore(std::string directory, std::string link_directory, UniqueFd directory_fd,
+IpStore::IpStore(const std::string& data_dir, const std::string& network, UniqueFd directory_fd,
                  UniqueFd lock)
-    : directory_(std::move(directory)),
-      link_directory_(std::move(link_directory)),
+    : directory_(data_dir + "/" + network),
+      link_directory_(data_dir + "/.podroute/" + network),
       directory_fd_(std::move(directory_fd)),
-      lock_(std::move(lock)) {}
+      lock_(std::move(lock)),
+      index_(data_dir + "/.podroute/.taken." + network + ".") {}
 
-Result<IpStore> IpStore::Open(const std::string& data_dir, const std::string& network) {
+Result<IpStore> IpStore::Open(const std::string& data_dir, const std::string& network,
+                              std::chrono::milliseconds timeout) {
+  PODROUTE_RETURN_IF_ERROR(MakeDirectories(data_dir + "/" + network));
+  return Lock(data_dir, network, timeout);
+}
+
+Result<IpStore> IpStore::OpenExisting(const std::string& data_dir, const std::string& network,
+                                      std::chrono::milliseconds timeout) {
+  return Lock(data_dir, network, timeout);
+}
+
+Result<IpStore> IpStore::Lock(const std::string& data_dir, const std::string& network,
+                              std::chrono::milliseconds timeout) {
   std::string directory = data_dir + "/" + network;
-  PODROUTE_RETURN_IF_ERROR(MakeDirectories(directory));
-  return Lock(directory, data_dir + "/.podroute/" + network);
-}
-
-Result<IpStore> IpStore::OpenExisting(const std::string& data_dir, const std::string& network) {
-  return Lock(data_dir + "/" + network, data_dir + "/.podroute/" + network);
-}
-
-Result<IpStore> IpStore::Lock(std::string directory, std::string link_directory) {
   UniqueFd directory_fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory_fd) return Status::FromErrno(errno, "open " + directory);
-  UniqueFd lock(openat(directory_fd.get(), "lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0644));
+  UniqueFd lock(openat(directory_fd.get(), kLockFile, O_RDONLY | O_CREAT | O_CLOEXEC, 0644));
   if (!lock) return Status::FromErrno(errno, "open " + directory + "/lock");
-  while (flock(lock.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return Status::FromErrno(errno, "lock " + directory + "/lock");
-  }
-  return IpStore(std::move(directory), std::move(link_directory), std::move(directory_fd),
-                 std::move(lock));
+  PODROUTE_RETURN_IF_ERROR(LockWithin(lock.get(), directory + "/lock", timeout));
+  return IpStore(data_dir, network, std::move(directory_fd), std::move(lock));
 }
 
 std::string IpStore::PathOf(const IpAddress& address) const {
@@ -143,6 +185,7 @@ Result<bool> IpStore::Reserve(const IpAddress& address, const CniAttachment& own
     unlinkat(directory, name.c_str(), 0);
     return kept;
   }
+  index_.Mark(address, true);
   return true;
 }
 
@@ -161,19 +204,23 @@ Status IpStore::KeepLastReserved(const std::string& address, size_t set) {
   return Status::Ok();
 }
 
-void IpStore::Link(const CniAttachment& owner, const std::vector<IpAddress>& addresses) {
+void IpStore::Link(const CniAttachment& owner, const std::vector<IpAddress>& addresses,
+                   const std::optional<ReservationStamp>& stamp) {
   std::string text;
   for (const IpAddress& address : addresses) {
     if (!text.empty()) text += ',';
     text += address.ToString();
   }
   if (text.empty()) return;
+  if (stamp) text += "," + stamp->ToText();
   std::string name = LinkName(owner);
   if (symlink(text.c_str(), name.c_str()) == 0) return;
   if (errno == ENOENT && !MakeDirectories(link_directory_).ok()) return;
   if (errno == EEXIST) unlink(name.c_str());  // A stale one.
   if (symlink(text.c_str(), name.c_str()) != 0) return;
 }
+
+void IpStore::Unlink(const CniAttachment& owner) { unlink(LinkName(owner).c_str()); }
 
 Result<bool> IpStore::IsReserved(const IpAddress& address) const {
   if (faccessat(directory_fd_.get(), address.ToString().c_str(), F_OK, 0) == 0) return true;
@@ -191,20 +238,25 @@ std::optional<IpAddress> IpStore::LastReserved(size_t set) const {
 }
 
 Result<std::vector<IpAddress>> IpStore::Addresses() const {
-  // A descriptor of its own: reading moves it.
-  int fd = openat(directory_fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  std::unique_ptr<DIR, int (*)(DIR*)> listing(fd < 0 ? nullptr : fdopendir(fd), closedir);
-  if (!listing) return Status::FromErrno(errno, "list " + directory_);
   std::vector<IpAddress> addresses;
-  errno = 0;
-  while (const dirent* entry = readdir(listing.get())) {
-    Result<IpAddress> address = IpAddress::Parse(entry->d_name);
+  PODROUTE_RETURN_IF_ERROR(EachName(directory_, [&](const char* name) {
+    Result<IpAddress> address = IpAddress::Parse(name);
     if (address.ok()) addresses.push_back(*address);
-    errno = 0;
-  }
-  if (errno != 0) return Status::FromErrno(errno, "list " + directory_);
+  }));
   std::sort(addresses.begin(), addresses.end());
   return addresses;
+}
+
+Result<std::vector<ReservationRecord>> IpStore::Records() const {
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<IpAddress> addresses, Addresses());
+  std::vector<ReservationRecord> records;
+  records.reserve(addresses.size());
+  for (const IpAddress& address : addresses) {
+    struct stat status;
+    if (fstatat(directory_fd_.get(), address.ToString().c_str(), &status, 0) != 0) continue;
+    records.push_back({address, OwnerOf(address), Nanoseconds(status.st_mtim)});
+  }
+  return records;
 }
 
 Result<std::vector<Reservation>> IpStore::All() const {
@@ -217,19 +269,48 @@ Result<std::vector<Reservation>> IpStore::All() const {
   return all;
 }
 
+std::vector<OwnerLink> IpStore::Links() const {
+  std::vector<OwnerLink> links;
+  // Without the directory there are none.
+  (void)EachName(link_directory_, [&](const char* entry) {
+    std::string_view name(entry);
+    size_t at = name.find('@');  // In no container's ID.
+    if (at == std::string_view::npos) return;
+    OwnerLink link = ReadOwnerLink(link_directory_ + "/" + entry);
+    link.owner = {std::string(name.substr(0, at)), std::string(name.substr(at + 1))};
+    links.push_back(std::move(link));
+  });
+  return links;
+}
+
+IpStore::Mark IpStore::ReadMark() const {
+  char buffer[kMaxMarkBytes];
+  struct stat status;
+  ssize_t size = pread(lock_.get(), buffer, sizeof buffer, 0);
+  if (size <= 0 || fstat(lock_.get(), &status) != 0) return {};
+  return {std::string(buffer, static_cast<size_t>(size)), Nanoseconds(status.st_mtim)};
+}
+
+void IpStore::SetMark(const std::string& text) {
+  UniqueFd file(openat(directory_fd_.get(), kLockFile, O_WRONLY | O_CLOEXEC));
+  if (!file) return;
+  if (pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) return;
+  if (ftruncate(file.get(), static_cast<off_t>(text.size())) != 0) return;
+}
+
+Result<std::optional<IpAddress>> IpStore::EndOfTakenRun(const IpAddress& address) {
+  return index_.EndOfRun(address, [this] { return Addresses(); });
+}
+
+Status IpStore::RereadTaken() {
+  return index_.Rebuild([this] { return Addresses(); });
+}
+
 std::vector<IpAddress> IpStore::LinkedAddressesOf(const CniAttachment& owner) const {
   std::vector<IpAddress> addresses;
-  char buffer[1024];
-  ssize_t size = readlink(LinkName(owner).c_str(), buffer, sizeof buffer);
-  if (size < 0) return addresses;
-  std::string_view rest(buffer, static_cast<size_t>(size));
-  while (!rest.empty()) {
-    size_t comma = std::min(rest.find(','), rest.size());
-    Result<IpAddress> address = IpAddress::Parse(rest.substr(0, comma));
-    rest.remove_prefix(std::min(comma + 1, rest.size()));
-    if (!address.ok()) continue;
-    std::optional<CniAttachment> written = OwnerOf(*address);
-    if (written && Owns(owner, *written)) addresses.push_back(*address);
+  for (const IpAddress& address : ReadOwnerLink(LinkName(owner)).addresses) {
+    std::optional<CniAttachment> written = OwnerOf(address);
+    if (written && Owns(owner, *written)) addresses.push_back(address);
   }
   return addresses;
 }
@@ -253,6 +334,11 @@ Result<std::vector<IpAddress>> IpStore::AddressesOf(const CniAttachment& owner) 
 Status IpStore::Release(const IpAddress& address, const CniAttachment& owner) {
   std::optional<CniAttachment> written = OwnerOf(address);
   if (!written || !Owns(owner, *written)) return Status::Ok();
+  return ReleaseAny(address);
+}
+
+Status IpStore::ReleaseAny(const IpAddress& address) {
+  index_.Mark(address, false);  // First: a clear bit is only a hint to look.
   if (unlinkat(directory_fd_.get(), address.ToString().c_str(), 0) != 0 && errno != ENOENT) {
     return Status::FromErrno(errno, "release " + PathOf(address));
   }
@@ -264,7 +350,7 @@ Status IpStore::ReleaseAll(const CniAttachment& owner) {
   for (const IpAddress& address : addresses) {
     PODROUTE_RETURN_IF_ERROR(Release(address, owner));
   }
-  unlink(LinkName(owner).c_str());  // Last: a kill before this leaves a hint that nobody believes.
+  Unlink(owner);  // Last: a kill before this leaves a hint that nobody believes.
   return Status::Ok();
 }
 

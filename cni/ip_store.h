@@ -2,24 +2,30 @@
 // (containernetworking plugins, plugins/ipam/host-local/backend/disk), so that both can use one
 // store at one moment:
 //
-//   DATADIR/NETWORK/lock                 flock(2)ed, exclusive, around everything
+//   DATADIR/NETWORK/lock                 flock(2)ed, exclusive, around everything; we keep a mark
+//                                        in it that the reference plugin does not look at
 //   DATADIR/NETWORK/10.244.2.7           "CONTAINERID\r\nIFNAME": who has it
 //   DATADIR/NETWORK/last_reserved_ip.0   the address last given out from range set 0
 //
 // Beside it, and only for speed, ours alone:
 //
 //   DATADIR/.podroute/NETWORK/CONTAINERID@IFNAME   a symbolic link with the text
-//   "10.244.2.7,fd00::7"
+//   "10.244.2.7,fd00::7,@BOOT.PLACE.PID" (host_view.h, ReservationStamp)
+//   DATADIR/.podroute/.taken.NETWORK.*             bitmaps (taken_index.h)
 //
 // The reference plugin reads every file to find a container's; with the link it is one readlink. A
 // link is a hint: what counts is the reservation file, which is read before anything is believed.
+// It is made before the reservations, so each one that we made has its link, wherever we are
+// killed.
 //
 // A reservation appears with its whole content at once (it is written aside and moved into place),
 // so a kill at any moment leaves no empty file, which the reference plugin would keep for ever.
 #ifndef PODROUTE_CNI_IP_STORE_H_
 #define PODROUTE_CNI_IP_STORE_H_
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +35,8 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "cni/cni_types.h"
+#include "cni/host_view.h"
+#include "cni/taken_index.h"
 
 namespace podroute {
 
@@ -39,14 +47,36 @@ struct Reservation {
   bool operator==(const Reservation&) const = default;
 };
 
+// A reservation file as it is.
+struct ReservationRecord {
+  IpAddress address;
+  std::optional<CniAttachment> owner;  // None: empty, by a process that was killed or a power cut.
+  int64_t written_ns = 0;              // Its mtime, in nanoseconds of the wall clock of then.
+};
+
+// One of our links as it is.
+struct OwnerLink {
+  CniAttachment owner;
+  std::vector<IpAddress> addresses;
+  std::optional<ReservationStamp> stamp;  // None: made without one.
+  int64_t written_ns = 0;
+};
+
+// How long an ADD waits for the lock. The reference plugin waits for ever, and the container
+// runtime gives up after two to four minutes without knowing why.
+inline constexpr std::chrono::milliseconds kLockTimeout{60'000};
+
 // One network's reservations, locked from Open to destruction against every other process that uses
 // them. Not thread-safe. Errors name the path.
 class IpStore {
  public:
-  // Makes the directories where they are missing and waits for the lock.
-  static Result<IpStore> Open(const std::string& data_dir, const std::string& network);
+  // Makes the directories where they are missing and waits for the lock; DeadlineExceeded when
+  // somebody else keeps it for `timeout`. Uses SIGALRM and the real-time interval timer meanwhile.
+  static Result<IpStore> Open(const std::string& data_dir, const std::string& network,
+                              std::chrono::milliseconds timeout = kLockTimeout);
   // As Open, but NotFound when the network has no directory: then it has no reservations either.
-  static Result<IpStore> OpenExisting(const std::string& data_dir, const std::string& network);
+  static Result<IpStore> OpenExisting(const std::string& data_dir, const std::string& network,
+                                      std::chrono::milliseconds timeout = kLockTimeout);
 
   // Whether `address` was free and is now `owner`'s, and the last of `set`.
   Result<bool> Reserve(const IpAddress& address, const CniAttachment& owner, size_t set);
@@ -60,6 +90,24 @@ class IpStore {
   // left out.
   Result<std::vector<Reservation>> All() const;
 
+  // Every reservation file, by address, and every link. Both read all of them.
+  Result<std::vector<ReservationRecord>> Records() const;
+  std::vector<OwnerLink> Links() const;
+
+  // A text that stays with the store; empty when there is none. And when it was set.
+  struct Mark {
+    std::string text;
+    int64_t written_ns = 0;
+  };
+  Mark ReadMark() const;
+  // Best effort.
+  void SetMark(const std::string& text);
+
+  // The last address of the run of taken ones that `address` is in; nullopt when it seems free. A
+  // hint, and no hint any more after RereadTaken (taken_index.h).
+  Result<std::optional<IpAddress>> EndOfTakenRun(const IpAddress& address);
+  Status RereadTaken();
+
   // Makes a file and removes it.
   Status CheckWritable() const;
 
@@ -67,17 +115,24 @@ class IpStore {
   Result<std::vector<IpAddress>> AddressesOf(const CniAttachment& owner) const;
   // By the link alone: quick, and blind to what the reference plugin reserved.
   std::vector<IpAddress> LinkedAddressesOf(const CniAttachment& owner) const;
-  // Makes the link, once `owner` has all its addresses. Best effort: it is for speed only.
-  void Link(const CniAttachment& owner, const std::vector<IpAddress>& addresses);
+  // Makes the link, in place of an older one: the addresses that `owner` is about to get. Best
+  // effort: without it, it takes longer to find them, and they come back at the next boot only.
+  void Link(const CniAttachment& owner, const std::vector<IpAddress>& addresses,
+            const std::optional<ReservationStamp>& stamp = std::nullopt);
+  void Unlink(const CniAttachment& owner);
 
   // Gives `address` back if it is `owner`'s. Somebody else's, or a free one, is left as it is.
   Status Release(const IpAddress& address, const CniAttachment& owner);
+  // Gives it back whosever it is.
+  Status ReleaseAny(const IpAddress& address);
   // Gives back all that `owner` has, and its link. OK when that is nothing.
   Status ReleaseAll(const CniAttachment& owner);
 
  private:
-  IpStore(std::string directory, std::string link_directory, UniqueFd directory_fd, UniqueFd lock);
-  static Result<IpStore> Lock(std::string directory, std::string link_directory);
+  IpStore(const std::string& data_dir, const std::string& network, UniqueFd directory_fd,
+          UniqueFd lock);
+  static Result<IpStore> Lock(const std::string& data_dir, const std::string& network,
+                              std::chrono::milliseconds timeout);
 
   Status KeepLastReserved(const std::string& address, size_t set);
   std::string PathOf(const IpAddress& address) const;
@@ -88,6 +143,7 @@ class IpStore {
   std::string link_directory_;
   UniqueFd directory_fd_;
   UniqueFd lock_;
+  TakenIndex index_;
 };
 
 }  // namespace podroute

@@ -79,7 +79,7 @@ CniOr<std::string> Ipam::Delegate(const char* command) {
 CniOr<CniResult> Ipam::Add() {
   CniResult result;
   if (conf_.ipam.in_process()) {
-    CniOr<CniResult> added = HostLocalAdd(conf_.ipam, conf_.name, OwnerOf(args_));
+    CniOr<CniResult> added = HostLocalAdd(conf_.ipam, conf_.name, OwnerOf(args_), &host_);
     if (!added.ok()) return added.error();
     result = std::move(*added);
   } else {
@@ -119,7 +119,7 @@ CniProblem Ipam::Check(const std::vector<IpAddress>& addresses) {
 }
 
 CniProblem Ipam::Status() {
-  if (conf_.ipam.in_process()) return HostLocalStatus(conf_.ipam, conf_.name);
+  if (conf_.ipam.in_process()) return HostLocalStatus(conf_.ipam, conf_.name, &host_);
   return Discard(Delegate("STATUS"));
 }
 

@@ -5,10 +5,12 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cni/cni_args.h"
 #include "cni/cni_types.h"
+#include "cni/host_view.h"
 #include "cni/net_conf.h"
 
 namespace podroute {
@@ -17,8 +19,11 @@ namespace podroute {
 // Everything must outlive this. REQUIRES: conf.ipam.type is not empty.
 class Ipam {
  public:
-  Ipam(const CniArgs& args, const NetConf& conf, std::string_view config_text)
-      : args_(args), conf_(conf), config_text_(config_text) {}
+  // `forget` removes what else than its link and addresses the host keeps for an attachment; called
+  // before its addresses are taken back without a DEL (reclaim.h).
+  Ipam(const CniArgs& args, const NetConf& conf, std::string_view config_text,
+       LinuxHostView::ForgetFunction forget = nullptr)
+      : args_(args), conf_(conf), config_text_(config_text), host_(std::move(forget)) {}
 
   // At least one address, or an error.
   CniOr<CniResult> Add();
@@ -39,6 +44,7 @@ class Ipam {
   const CniArgs& args_;
   const NetConf& conf_;
   const std::string_view config_text_;
+  LinuxHostView host_;
 };
 
 }  // namespace podroute

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 
 #include "base/file.h"
@@ -144,6 +145,38 @@ TEST_F(HostLocalTest, FindsTheOneHoleInARangeThatIsNearlyFull) {
   }
   EXPECT_EQ(Add(conf, "a"), "10.0.2.188/22 via 10.0.0.1");
   EXPECT_EQ(Add(conf, "b"), "101 no free address in 10.0.0.1-10.0.3.254");
+}
+
+TEST_F(HostLocalTest, GoesOnRoundRobinThroughARangeThatIsNearlyFull) {
+  IpamConf conf = Conf(R"("ranges":[[{"subnet":"10.0.0.0/22"}]])");
+  for (uint64_t i = 2; i < 1023; ++i) {
+    dir_.Write("net/" + A("10.0.0.0").Plus(i).ToString(), "c" + std::to_string(i) + "\r\neth0");
+  }
+  Del(conf, "c700");
+  Del(conf, "c300");
+  EXPECT_EQ(Add(conf, "a"), "10.0.1.44/22 via 10.0.0.1");
+  Del(conf, "c200");
+  EXPECT_EQ(Add(conf, "b"), "10.0.2.188/22 via 10.0.0.1");
+  EXPECT_EQ(Add(conf, "c"), "10.0.0.200/22 via 10.0.0.1");
+  Del(conf, "b");
+  EXPECT_EQ(Add(conf, "d"), "10.0.2.188/22 via 10.0.0.1");
+}
+
+TEST_F(HostLocalTest, WhatAnotherPluginDidMeanwhileIsSeen) {
+  IpamConf conf = Conf(R"("ranges":[[{"subnet":"10.0.0.0/22"}]])");
+  auto file = [&](uint64_t i) { return dir_.File("net/" + A("10.0.0.0").Plus(i).ToString()); };
+  for (uint64_t i = 2; i < 1023; ++i) {
+    if (i != 500 && i != 501) {
+      dir_.Write("net/" + A("10.0.0.0").Plus(i).ToString(), "x\r\neth0");
+    }
+  }
+  EXPECT_EQ(Add(conf, "a"), "10.0.1.244/22 via 10.0.0.1");  // Makes the bitmap.
+  dir_.Write("net/10.0.1.245", "x\r\neth0");
+  std::filesystem::remove(file(100));
+  std::filesystem::remove(file(900));
+  EXPECT_EQ(Add(conf, "b"), "10.0.3.132/22 via 10.0.0.1");
+  EXPECT_EQ(Add(conf, "c"), "10.0.0.100/22 via 10.0.0.1");
+  EXPECT_EQ(Add(conf, "d"), "101 no free address in 10.0.0.1-10.0.3.254");
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace podroute {
 namespace {
@@ -57,6 +60,42 @@ TEST(AddressWalkTest, ARangeOfOneAddress) {
 TEST(AddressWalkTest, ARangeOfTheGatewayAloneHasNothing) {
   RangeSet set = {Range("10.0.0.0/24", "10.0.0.1", "10.0.0.1", "10.0.0.1")};
   EXPECT_EQ(Walk(set, std::nullopt), "");
+}
+
+// What SkipTo leaves out is what asking for each address would have left out.
+TEST(AddressWalkTest, SkippingTakenRunsFindsTheSameAddressesAsLookingAtEach) {
+  RangeSet set = {Range("10.0.1.0/24", "10.0.1.3", "10.0.1.60", "10.0.1.40"),
+                  Range("10.0.0.0/24", "10.0.0.1", "10.0.0.1", "10.0.0.9"),
+                  Range("10.0.2.0/24", "10.0.2.1", "10.0.2.40", "10.0.2.1")};
+  std::mt19937 random(7);
+  for (int round = 0; round < 2000; ++round) {
+    std::set<IpAddress> taken;
+    unsigned share = random() % 100;
+    for (const IpRange& range : set) {
+      for (IpAddress at = range.first; at <= range.last; at = at.Plus(1)) {
+        if (random() % 100 < share) taken.insert(at);
+      }
+    }
+    std::optional<IpAddress> last;
+    if (random() % 4 != 0) last = A("10.0.0.0").Plus(random() % 800);
+    std::vector<IpAddress> expected;
+    std::vector<IpAddress> found;
+    AddressWalk slow(set, last);
+    while (auto address = slow.Next()) {
+      if (taken.count(*address) == 0) expected.push_back(*address);
+    }
+    AddressWalk quick(set, last);
+    while (auto address = quick.Next()) {
+      if (taken.count(*address) == 0) {
+        found.push_back(*address);
+        continue;
+      }
+      IpAddress end = *address;
+      while (taken.count(end.Plus(1)) != 0) end = end.Plus(1);
+      quick.SkipTo(end);
+    }
+    ASSERT_EQ(found, expected) << "round " << round;
+  }
 }
 
 TEST(IsAllocatableTest, OnlyRangesAndNoGateway) {

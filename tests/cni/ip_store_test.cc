@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -152,6 +154,25 @@ TEST(IpStoreTest, OpenExistingMakesNothing) {
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.status().code(), StatusCode::kNotFound);
   EXPECT_TRUE(Names(dir.path()).empty());
+}
+
+TEST(IpStoreTest, WaitsForTheLockButNotForEver) {
+  TempDir dir;
+  std::optional<IpStore> holder(OpenOrDie(dir));
+  Result<IpStore> store = IpStore::Open(dir.path(), "net", std::chrono::milliseconds(1));
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_NE(store.status().message().find("net/lock"), std::string::npos);
+  holder.reset();
+  EXPECT_TRUE(IpStore::Open(dir.path(), "net", std::chrono::milliseconds(1)).ok());
+}
+
+TEST(IpStoreTest, KeepsAMarkInTheLockFile) {
+  TempDir dir;
+  OpenOrDie(dir).SetMark("a longer text");
+  OpenOrDie(dir).SetMark("short");
+  EXPECT_EQ(OpenOrDie(dir).ReadMark().text, "short");
+  EXPECT_GT(OpenOrDie(dir).ReadMark().written_ns, 0);
 }
 
 TEST(IpStoreTest, OneProcessAtATime) {
