@@ -222,6 +222,14 @@ TEST_F(BridgePluginTest, CheckSeesEachThingThatWasChanged) {
        "ip_forward is 0"},
       {"mv " + dir_.path() + "/pods/10.1.0.2 " + dir_.path() + "/kept", false,
        "mv " + dir_.path() + "/kept " + dir_.path() + "/pods/10.1.0.2", "10.1.0.2 is not reserved"},
+      {"echo 0 > /proc/sys/net/ipv6/conf/all/forwarding", false,
+       "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding", "forwarding is 0"},
+      {"ip link set eth0 address 02:00:00:00:00:99", true,
+       "ip link set eth0 address 0a:58:0a:01:00:02",
+       "eth0 has the hardware address 02:00:00:00:00:99, not 0a:58:0a:01:00:02"},
+      {"ip -6 addr del fd00:1::2/64 dev eth0", true,
+       "ip -6 addr add fd00:1::2/64 dev eth0 nodad && ip -6 route replace default via fd00:1::1",
+       "eth0 does not have fd00:1::2/64"},
       {"ip link set " + host_end + " down", false, "ip link set " + host_end + " up", "is down"},
   };
   for (const Case& c : kCases) {
@@ -232,6 +240,20 @@ TEST_F(BridgePluginTest, CheckSeesEachThingThatWasChanged) {
     c.in_pod ? pod.Run(c.mend) : Shell(c.mend);
     EXPECT_EQ(check(), "") << "after " << c.mend;
   }
+}
+
+TEST_F(BridgePluginTest, CheckSeesThatEitherEndIsGone) {
+  TestPod renamed;
+  std::string result = MustAdd("a", renamed, V4());
+  renamed.Run("ip link set eth0 down && ip link set eth0 name eth9");
+  std::string said = Call("CHECK", "a", renamed.path(), After(V4(), result)).output;
+  EXPECT_TRUE(Has(said, "there is no eth0 in the pod")) << said;
+  TestPod unplugged;
+  result = MustAdd("b", unplugged, V4());
+  std::string host_end = HostVethName({"b", "eth0"});
+  Shell("ip link del " + host_end);
+  said = Call("CHECK", "b", unplugged.path(), After(V4(), result)).output;
+  EXPECT_TRUE(Has(said, "there is no " + host_end)) << said;
 }
 
 TEST_F(BridgePluginTest, GcRemovesWhatIsNotListedAndNothingElse) {
