@@ -13,6 +13,7 @@
 #include "cni/link_ops.h"
 #include "cni/link_removal.h"
 #include "cni/netns.h"
+#include "cni/pod_nat.h"
 #include "routing/netlink_socket.h"
 
 namespace podroute {
@@ -111,6 +112,12 @@ PortVlans VlansFor(const NetConf& conf, uint16_t default_vlan) {
   return vlans;
 }
 
+// The name of what the host has in the pods' network.
+std::string GatewayInterface(const NetConf& conf) {
+  return conf.vlan != 0 && conf.is_gateway ? VlanInterfaceName(conf.bridge, conf.vlan)
+                                           : conf.bridge;
+}
+
 // What the host has in the pods' network: the bridge, or its interface in the pods' VLAN.
 struct Gateway {
   std::string name;
@@ -186,6 +193,8 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
     Status told = ops.SetNeighbours(gateway->link.ifindex, result.ips, plug->veth.pod_mac);
     if (!told.ok()) return KernelError(told);
   }
+  // Meanwhile the kernel gets the port ready.
+  if (CniProblem problem = AddPodNat(call, result.ips, gateway->name)) return *problem;
   if (!conf.disable_container_interface) {
     Status usable = ops.AwaitPort(plug->veth.host_name);
     if (usable.ok() && !result.ips.empty()) usable = LinkOps(*pod->netlink).Announce(pod->link);
@@ -271,6 +280,8 @@ CniOr<CniResult> BridgePlugin::Add(const CniCall& call) {
 CniProblem BridgePlugin::Del(const CniCall& call) {
   Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
   if (!netlink.ok()) return KernelError(netlink.status());
+  // First: a port must not lead to an address that somebody else gets next.
+  if (CniProblem problem = DeletePodNat(call)) return problem;
   LinkOps ops(**netlink);
   Result<bool> deleted = RemoveLink(HostVethName(AttachmentOf(call.args)));
   if (!deleted.ok()) return KernelError(deleted.status());
@@ -286,6 +297,7 @@ CniProblem BridgePlugin::Check(const CniCall& call) {
   if (!netns.ok()) return netns.error();
   const CniResult& expected = *call.conf.prev_result;
   if (CniProblem problem = CheckAttachment(call, netns->get())) return problem;
+  if (CniProblem problem = CheckPodNat(call, GatewayInterface(call.conf))) return problem;
   if (call.conf.ipam.type.empty()) return std::nullopt;
   std::vector<IpAddress> addresses;
   for (const CniIp& ip : expected.ips) addresses.push_back(ip.address.address);
@@ -310,6 +322,7 @@ CniProblem BridgePlugin::Status(const CniCall& call) {
                        "remove that link, or name another in the configuration's \"bridge\"",
                        CniErrorCode::kUnavailable);
   }
+  if (CniProblem problem = PodNatStatus(call)) return problem;
   if (call.conf.ipam.type.empty()) return std::nullopt;
   Ipam ipam(call.args, call.conf, call.config_text);
   CniProblem problem = ipam.Status();
@@ -344,6 +357,7 @@ CniProblem BridgePlugin::Gc(const CniCall& call) {
   auto keep_first = [&](CniProblem problem) {
     if (problem && !first) first = std::move(problem);
   };
+  keep_first(CollectPodNat(call));
   for (const CniAttachment& attachment : stale) {
     Result<bool> deleted = RemoveLink(HostVethName(attachment));
     if (!deleted.ok()) {

@@ -31,6 +31,7 @@ enum class CniErrorCode : unsigned {
   kStore = 102,               // The reservations could not be read or written.
   kCheckFailed = 103,         // CHECK: the container's network is not as prevResult has it.
   kDelegate = 104,            // The delegated IPAM plugin could not be run.
+  kPortTaken = 105,           // Another attachment has the hostPort.
   kInternal = 999,
 };
 

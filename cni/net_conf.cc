@@ -240,6 +240,34 @@ void ReadVlans(const JsonReader& reader, NetConf& conf) {
   }
 }
 
+void ReadRuntimePortMappings(const JsonReader& reader, const JsonValue& document, NetConf& conf) {
+  reader.Object("capabilities", [&](const JsonReader& capabilities) {
+    conf.has_port_mappings_capability = capabilities.Bool("portMappings");
+  });
+  reader.Object("runtimeConfig", [](const JsonReader& runtime) {
+    runtime.Objects("portMappings", [](const JsonReader&) {});  // That they are objects.
+  });
+  // What is wrong inside of one does not keep DEL from doing its work.
+  std::optional<std::string> problem;
+  JsonReader(document, "", &problem).Object("runtimeConfig", [&](const JsonReader& runtime) {
+    conf.port_mappings = ReadPortMappings(runtime, "portMappings");
+  });
+  if (problem) {
+    conf.unsupported = CniError{CniErrorCode::kInvalidConfig, std::nullopt,
+                                "network configuration: " + *problem, ""};
+  }
+}
+
+void ReadIpMasq(const JsonReader& reader, NetConf& conf) {
+  conf.ip_masq = reader.Bool("ipMasq");
+  // The reference plugin's choice between two ways; ours is always the second.
+  std::string backend = reader.String("ipMasqBackend");
+  if (!backend.empty() && backend != "iptables" && backend != "nftables") {
+    reader.Complain("ipMasqBackend",
+                    "\"" + backend.substr(0, 80) + "\" is neither iptables nor nftables");
+  }
+}
+
 // What would be right in the reference plugin and is not done here.
 void FindUnsupported(const JsonReader& reader, NetConf& conf) {
   auto refuse = [&](const std::string& field, const std::string& value, const char* instead) {
@@ -247,21 +275,9 @@ void FindUnsupported(const JsonReader& reader, NetConf& conf) {
     conf.unsupported = CniError{CniErrorCode::kUnsupportedField, std::nullopt,
                                 field + "=" + value + " is not supported", instead};
   };
-  if (reader.Bool("ipMasq")) {
-    refuse("ipMasq", "true", "remove it and masquerade with the node's ip-masq-agent or nftables");
-  }
   if (reader.Bool("macspoofchk")) {
     refuse("macspoofchk", "true", "remove it, or use the reference bridge plugin");
   }
-  reader.Object("runtimeConfig", [&](const JsonReader& runtime) {
-    runtime.Objects("portMappings", [&](const JsonReader& mapping) {
-      // A hostPort of 0 maps nothing.
-      if (int64_t port = mapping.Int("hostPort", 0, 65535)) {
-        refuse(mapping.PathOf("hostPort"), std::to_string(port),
-               "take the capability portMappings away and chain the reference portmap plugin");
-      }
-    });
-  });
 }
 
 void ReadValidAttachments(const JsonReader& reader, NetConf& conf) {
@@ -313,6 +329,8 @@ CniOr<NetConf> ParseNetConf(std::string_view text) {
   ReadBridge(reader, conf);
   ReadVlans(reader, conf);
   ReadRuntimeConfig(reader, conf);
+  ReadIpMasq(reader, conf);
+  ReadRuntimePortMappings(reader, *document, conf);
   ReadIpam(reader, conf.ipam);
   if (conf.disable_container_interface && !conf.ipam.type.empty()) {
     reader.Complain("disableContainerInterface", "cannot be set together with ipam");

@@ -12,6 +12,7 @@
 
 #include "base/ip_prefix.h"
 #include "cni/cni_types.h"
+#include "cni/port_mapping.h"
 
 namespace podroute {
 
@@ -61,13 +62,16 @@ struct NetConf {
   uint32_t mtu = 0;                           // 0: the bridge's.
   std::optional<std::array<uint8_t, 6>> mac;  // runtimeConfig.mac, else args.cni.mac
   CniDns dns;                                 // runtimeConfig.dns, else dns.
+  bool has_port_mappings_capability = false;  // capabilities.portMappings
+  std::vector<PortMapping> port_mappings;     // runtimeConfig.portMappings
+  bool ip_masq = false;
   IpamConf ipam;
   std::optional<CniResult> prev_result;
   // GC: none when the key is missing.
   std::optional<std::vector<CniAttachment>> valid_attachments;
-  // The first field that asks for what this plugin does not do, as an error with code 2. ADD, CHECK
-  // and STATUS answer with it; DEL and GC do not, as a container that never got its network must
-  // still go away.
+  // The first field that asks for what this plugin does not do, as an error with code 2, or the
+  // first thing wrong with the port mappings, with code 7. ADD, CHECK and STATUS answer with it;
+  // DEL and GC do not, as a container that never got its network must still go away.
   CniProblem unsupported;
 
   bool uses_vlans() const { return vlan != 0 || !vlan_trunk.empty(); }

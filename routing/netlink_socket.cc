@@ -21,6 +21,8 @@ std::unique_ptr<uint8_t[]> MakeBuffer() {
 }
 constexpr size_t kSendBytes =
     64 << 10;  // All sizes from 4 KiB up are alike (measured, Linux 6.18).
+// Some 20,000 map elements: more than any transaction has.
+constexpr size_t kTransactionBytes = 4 << 20;
 constexpr int kReceiveBufferBytes = 1 << 20;
 // What one refusal takes of a receive buffer: up to 840 bytes without a text (measured,
 // Linux 6.18).
@@ -44,11 +46,14 @@ Status SetReceiveBuffer(int fd, int bytes) {
   return Set(fd, SOL_SOCKET, SO_RCVBUF, bytes, "SO_RCVBUF");
 }
 
-Result<SocketPtr> OpenSocket(int receive_buffer_bytes) {
+Result<SocketPtr> OpenSocket(int protocol, int receive_buffer_bytes) {
   SocketPtr socket(nl_socket_alloc());
   if (!socket) return Status(StatusCode::kInternal, "netlink socket: out of memory");
   errno = 0;
-  if (int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0) {
+  if (int error = nl_connect(socket.get(), protocol); error < 0) {
+    if (errno == EPROTONOSUPPORT) {
+      return Status(StatusCode::kUnsupported, "netlink socket: this kernel has no such protocol");
+    }
     if (errno != 0) return Status::FromErrno(errno, "netlink socket");
     return Status(StatusCode::kInternal, std::string("netlink socket: ") + nl_geterror(error));
   }
@@ -118,8 +123,8 @@ NetlinkSocket::~NetlinkSocket() { nl_socket_free(socket_); }
 
 uint32_t NetlinkSocket::port_id() const { return nl_socket_get_local_port(socket_); }
 
-Result<std::unique_ptr<NetlinkSocket>> NetlinkSocket::Create() {
-  PODROUTE_ASSIGN_OR_RETURN(SocketPtr opened, OpenSocket(kReceiveBufferBytes));
+Result<std::unique_ptr<NetlinkSocket>> NetlinkSocket::Create(int protocol) {
+  PODROUTE_ASSIGN_OR_RETURN(SocketPtr opened, OpenSocket(protocol, kReceiveBufferBytes));
   std::unique_ptr<NetlinkSocket> socket(new NetlinkSocket(opened.release()));
   int fd = socket->fd_;
   // Conveniences of newer kernels (4.12, 4.20): without them errors lack the text and dumps the
@@ -131,7 +136,13 @@ Result<std::unique_ptr<NetlinkSocket>> NetlinkSocket::Create() {
     return Status::FromErrno(errno, "setsockopt SO_RCVTIMEO");
   }
   // libnl has set it to 32 KiB, and a send must fit in.
-  PODROUTE_RETURN_IF_ERROR(Set(fd, SOL_SOCKET, SO_SNDBUF, 2 * kSendBytes, "SO_SNDBUF"));
+  socket->max_bytes_ = kSendBytes;
+  if (protocol == NETLINK_NETFILTER &&
+      Set(fd, SOL_SOCKET, SO_SNDBUFFORCE, kTransactionBytes, "SO_SNDBUFFORCE").ok()) {
+    socket->max_bytes_ = kTransactionBytes;
+  } else {
+    PODROUTE_RETURN_IF_ERROR(Set(fd, SOL_SOCKET, SO_SNDBUF, 2 * kSendBytes, "SO_SNDBUF"));
+  }
   int bytes = 0;
   socklen_t size = sizeof bytes;
   if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &size) != 0) {
@@ -150,7 +161,7 @@ Result<std::vector<NetlinkFailure>> NetlinkSocket::Execute(NetlinkBatch& batch,
   while (window.first < batch.size()) {
     size_t bytes = 0;
     while (window.last < batch.size() && window.last - window.first < max_messages_ &&
-           (bytes == 0 || bytes + batch.header(window.last).nlmsg_len <= kSendBytes)) {
+           (bytes == 0 || bytes + batch.header(window.last).nlmsg_len <= max_bytes_)) {
       bytes += batch.header(window.last).nlmsg_len;
       ++window.last;
     }
@@ -228,7 +239,7 @@ NotificationSocket::~NotificationSocket() { nl_socket_free(socket_); }
 
 Result<std::unique_ptr<NotificationSocket>> NotificationSocket::Create(
     std::initializer_list<int> groups, int receive_buffer_bytes, const sock_fprog* filter) {
-  PODROUTE_ASSIGN_OR_RETURN(SocketPtr opened, OpenSocket(receive_buffer_bytes));
+  PODROUTE_ASSIGN_OR_RETURN(SocketPtr opened, OpenSocket(NETLINK_ROUTE, receive_buffer_bytes));
   std::unique_ptr<NotificationSocket> socket(new NotificationSocket(opened.release()));
   if (filter != nullptr &&
       setsockopt(socket->fd_, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof *filter) != 0) {

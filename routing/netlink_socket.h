@@ -1,4 +1,4 @@
-// rtnetlink requests and their answers.
+// Netlink requests and their answers.
 #ifndef PODROUTE_ROUTING_NETLINK_SOCKET_H_
 #define PODROUTE_ROUTING_NETLINK_SOCKET_H_
 
@@ -62,16 +62,16 @@ class NetlinkTransport {
   virtual Result<DumpResult> Dump(NetlinkBatch& request, const Handler& on_entry) = 0;
 };
 
-// NETLINK_ROUTE in the network namespace that the calling thread is in at Create. Blocking, strict
-// checking, the kernel's own error texts.
+// One netlink protocol (NETLINK_ROUTE, NETLINK_NETFILTER) in the network namespace that the calling
+// thread is in at Create. Blocking, strict checking, the kernel's own error texts.
 //
 // Messages carry no NLM_F_ACK unless the caller asks for it: requests are carried out inside
 // sendmsg(2), after which every error is queued, so one non-blocking drain tells all. No more
 // messages go into one send than the receive buffer could hold refusals of, so no refusal is ever
-// lost.
+// lost. A batch for NETLINK_NETFILTER is one send whatever its size, as a transaction must be.
 class NetlinkSocket : public NetlinkTransport {
  public:
-  static Result<std::unique_ptr<NetlinkSocket>> Create();
+  static Result<std::unique_ptr<NetlinkSocket>> Create(int protocol = NETLINK_ROUTE);
   ~NetlinkSocket() override;
   NetlinkSocket(const NetlinkSocket&) = delete;
   NetlinkSocket& operator=(const NetlinkSocket&) = delete;
@@ -92,6 +92,7 @@ class NetlinkSocket : public NetlinkTransport {
   nl_sock* const socket_;
   const int fd_;
   size_t max_messages_ = 0;  // In one send.
+  size_t max_bytes_ = 0;     // The same.
   uint32_t sequence_ = 1;
   const std::unique_ptr<uint8_t[]> buffer_;
 };

@@ -75,10 +75,10 @@ TEST_F(BridgePluginTest, DelWorksWithoutNamespaceAndWithoutState) {
 TEST_F(BridgePluginTest, DelOfWhatAddRefusedSucceeds) {
   TestPod pod;
   std::string conf =
-      V4(R"("runtimeConfig":{"portMappings":[{"hostPort":80,"containerPort":80}]},)");
+      V4(R"("runtimeConfig":{"portMappings":[{"hostPort":80,"containerPort":-80}]},)");
   CniAnswer answer = Call("ADD", "a", pod.path(), conf);
   EXPECT_EQ(answer.exit_code, 1);
-  EXPECT_TRUE(Has(answer.output, R"("code":2)")) << answer.output;
+  EXPECT_TRUE(Has(answer.output, R"("code":7)")) << answer.output;
   MustDel("a", pod.path(), conf);
   ExpectNothingLeft();
 }

@@ -1,6 +1,7 @@
 #include "cni/net_conf.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 
 #include <string>
 #include <vector>
@@ -123,6 +124,11 @@ TEST(NetConfTest, WrongTypesAndValuesAreRefusedByName) {
       {R"("runtimeConfig":{"mac":"zz"})", "runtimeConfig.mac"},
       {R"("runtimeConfig":{"ips":["x"]})", "runtimeConfig.ips"},
       {R"("runtimeConfig":{"portMappings":{}})", "runtimeConfig.portMappings"},
+      {R"("runtimeConfig":{"portMappings":[1]})", "runtimeConfig.portMappings[0]"},
+      {R"("capabilities":{"portMappings":1})", "capabilities.portMappings"},
+      {R"("ipMasq":"yes")", "ipMasq"},
+      {R"("ipMasqBackend":true)", "ipMasqBackend"},
+      {R"("ipMasqBackend":"ebpf")", "ipMasqBackend"},
       {R"("dns":{"nameservers":"1.1.1.1"})", "dns.nameservers"},
       {R"("prevResult":{"ips":[{"address":"10.0.0.7"}]})", "prevResult.ips[0].address"},
       {R"("disableContainerInterface":true,"ipam":{"type":"x"})", "disableContainerInterface"},
@@ -179,10 +185,7 @@ TEST(NetConfTest, WhatIsNotSupportedIsNamedWithItsValue) {
     const char* message;
   };
   for (const Case& c : std::initializer_list<Case>{
-           {R"("ipMasq":true)", "ipMasq=true"},
-           {R"("macspoofchk":true)", "macspoofchk=true"},
-           {R"("runtimeConfig":{"portMappings":[{"hostPort":8080,"containerPort":80}]})",
-            "runtimeConfig.portMappings[0].hostPort=8080"}}) {
+           {R"("macspoofchk":true)", "macspoofchk=true"}}) {
     CniOr<NetConf> conf = ParseNetConf(Conf(c.more));
     ASSERT_TRUE(conf.ok()) << conf.error().message;
     ASSERT_TRUE(conf->unsupported.has_value()) << c.more;
@@ -197,6 +200,65 @@ TEST(NetConfTest, WhatIsNotSupportedIsNamedWithItsValue) {
     ASSERT_TRUE(conf.ok()) << conf.error().message;
     EXPECT_FALSE(conf->unsupported.has_value()) << harmless;
   }
+}
+
+TEST(NetConfTest, PortMappingsAndMasqueradingAreRead) {
+  CniOr<NetConf> conf = ParseNetConf(Conf(
+      R"("ipMasq":true,"ipMasqBackend":"iptables","capabilities":{"portMappings":true},
+         "runtimeConfig":{"portMappings":[
+           {"hostPort":8080,"containerPort":80},
+           {"hostPort":53,"containerPort":5353,"protocol":"UdP","hostIP":"::"},
+           {"hostPort":0,"containerPort":80},
+           {"hostPort":9,"containerPort":9,"protocol":"SCTP","hostIP":"192.0.2.1"}]})"));
+  ASSERT_TRUE(conf.ok()) << conf.error().message;
+  EXPECT_FALSE(conf->unsupported.has_value());
+  EXPECT_TRUE(conf->ip_masq);
+  EXPECT_TRUE(conf->has_port_mappings_capability);
+  const std::vector<PortMapping> kWanted = {
+      {8080, 80, IPPROTO_TCP, std::nullopt},
+      {53, 5353, IPPROTO_UDP, *IpAddress::Parse("::")},
+      {9, 9, IPPROTO_SCTP, *IpAddress::Parse("192.0.2.1")},
+  };
+  EXPECT_EQ(conf->port_mappings, kWanted);
+}
+
+TEST(NetConfTest, WhatIsWrongInAPortMappingIsNamedAndKeptFromDel) {
+  struct Case {
+    const char* mappings;
+    const char* named;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {R"({"hostPort":65536,"containerPort":80})", "runtimeConfig.portMappings[0].hostPort"},
+           {R"({"hostPort":-1,"containerPort":80})", "runtimeConfig.portMappings[0].hostPort"},
+           {R"({"hostPort":"80","containerPort":80})", "runtimeConfig.portMappings[0].hostPort"},
+           {R"({"hostPort":80,"containerPort":0})", "runtimeConfig.portMappings[0].containerPort"},
+           {R"({"hostPort":80,"containerPort":70000})", "[0].containerPort"},
+           {R"({"hostPort":80})", "runtimeConfig.portMappings[0].containerPort"},
+           {R"({"hostPort":80,"containerPort":80,"protocol":"icmp"})", "[0].protocol"},
+           {R"({"hostPort":80,"containerPort":80,"protocol":6})", "[0].protocol"},
+           {R"({"hostPort":80,"containerPort":80,"hostIP":"node1"})", "[0].hostIP"},
+           {R"({"hostPort":80,"containerPort":80},{"hostPort":80,"containerPort":81})",
+            "[1].hostPort: tcp port 80 is to lead to port 81 here and to port 80"},
+           {R"({"hostPort":80,"containerPort":80},
+               {"hostPort":80,"containerPort":81,"hostIP":"::"})",
+            "[1].hostPort: tcp port 80 of ::"},
+           {R"({"hostPort":80,"containerPort":80,"hostIP":"192.0.2.1"},
+               {"hostPort":80,"containerPort":81,"hostIP":"192.0.2.1"})",
+            "tcp port 80 of 192.0.2.1"}}) {
+    CniOr<NetConf> conf = ParseNetConf(
+        Conf(R"("runtimeConfig":{"portMappings":[)" + std::string(c.mappings) + "]}"));
+    ASSERT_TRUE(conf.ok()) << c.mappings << " -> " << conf.error().message;
+    ASSERT_TRUE(conf->unsupported.has_value()) << c.mappings;
+    EXPECT_EQ(conf->unsupported->code, CniErrorCode::kInvalidConfig);
+    EXPECT_NE(conf->unsupported->message.find(c.named), std::string::npos)
+        << conf->unsupported->message;
+  }
+  CniOr<NetConf> conf = ParseNetConf(Conf(
+      R"("runtimeConfig":{"portMappings":[{"hostPort":80,"containerPort":80},
+         {"hostPort":80,"containerPort":80},{"hostPort":80,"containerPort":81,"protocol":"udp"},
+         {"hostPort":80,"containerPort":82,"hostIP":"192.0.2.1"}]})"));
+  ASSERT_TRUE(conf.ok()) << conf.error().message;
+  EXPECT_FALSE(conf->unsupported.has_value()) << conf->unsupported->message;
 }
 
 TEST(NetConfTest, TextThatIsNoJsonObjectIsADecodingFailure) {
