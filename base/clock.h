@@ -31,6 +31,11 @@ class Clock {
 // The machine's clock. The returned object lives for ever.
 Clock& SystemClock();
 
+// As SystemClock, but Now counts the time that the machine was suspended too (CLOCK_BOOTTIME): for
+// deadlines that others rely on. Its times are not SystemClock's; never mix them. WaitFor does not
+// count it, and so may end late after a suspension.
+Clock& BootClock();
+
 class StopToken {
  public:
   void Stop() {
