@@ -12,6 +12,7 @@
 #include "cni/ipam.h"
 #include "cni/link_ops.h"
 #include "cni/link_removal.h"
+#include "cni/mac_spoof.h"
 #include "cni/netns.h"
 #include "cni/pod_nat.h"
 #include "routing/netlink_socket.h"
@@ -53,18 +54,22 @@ class Undo {
  public:
   void SetIpam(Ipam* ipam) { ipam_ = ipam; }
   void SetLink(std::string name) { link_ = std::move(name); }
+  void SetMacSpoofCheck(const CniCall* call) { checked_ = call; }
   void Commit() {
     ipam_ = nullptr;
     link_.clear();
+    checked_ = nullptr;
   }
   ~Undo() {
     if (!link_.empty()) (void)RemoveLink(link_);
+    if (checked_ != nullptr) (void)DeleteMacSpoofCheck(*checked_);
     if (ipam_ != nullptr) (void)ipam_->Del();
   }
 
  private:
   Ipam* ipam_ = nullptr;
   std::string link_;
+  const CniCall* checked_ = nullptr;
 };
 
 MacAddress ChooseMac(const CniCall& call, const CniResult& result) {
@@ -174,6 +179,14 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
   if (!bridge.ok()) return KernelError(bridge.status());
   CniOr<LinkOps::Plug> plug = PlanPlug(call, netns, result, *bridge, ops);
   if (!plug.ok()) return plug.error();
+  // Where the attachment is plugged in already, its check stays and PlugIn says so.
+  Result<std::optional<LinkSummary>> older = QueryLink(plug->veth.host_name);
+  if (older.ok() && !*older) {
+    // Before there is a port: no frame passes unchecked.
+    undo.SetMacSpoofCheck(&call);
+    CniProblem problem = AddMacSpoofCheck(call, plug->veth.host_name, plug->veth.pod_mac);
+    if (problem) return *problem;
+  }
   Status plugged = ops.PlugIn(*plug);
   if (!plugged.ok()) return KernelError(plugged);
   undo.SetLink(plug->veth.host_name);
@@ -288,6 +301,8 @@ CniProblem BridgePlugin::Del(const CniCall& call) {
   if (!*deleted) {
     if (CniProblem problem = DeleteForeignPlug(call.args)) return problem;
   }
+  // After the link: until it is gone its frames are checked.
+  if (CniProblem problem = DeleteMacSpoofCheck(call)) return problem;
   if (call.conf.ipam.type.empty()) return std::nullopt;
   return Ipam(call.args, call.conf, call.config_text).Del();
 }
@@ -297,6 +312,12 @@ CniProblem BridgePlugin::Check(const CniCall& call) {
   if (!netns.ok()) return netns.error();
   const CniResult& expected = *call.conf.prev_result;
   if (CniProblem problem = CheckAttachment(call, netns->get())) return problem;
+  for (const CniInterface& interface : expected.interfaces) {
+    std::optional<MacAddress> mac = ParseMac(interface.mac);
+    if (interface.name != call.args.interface || interface.sandbox.empty() || !mac) continue;
+    std::string host_end = HostVethName(AttachmentOf(call.args));
+    if (CniProblem problem = CheckMacSpoofCheck(call, host_end, *mac)) return problem;
+  }
   if (CniProblem problem = CheckPodNat(call, GatewayInterface(call.conf))) return problem;
   if (call.conf.ipam.type.empty()) return std::nullopt;
   std::vector<IpAddress> addresses;
@@ -366,6 +387,7 @@ CniProblem BridgePlugin::Gc(const CniCall& call) {
       keep_first(ipam.Release(attachment));
     }
   }
+  keep_first(CollectMacSpoofChecks(call));
   if (has_ipam) keep_first(ipam.Gc());
   return first;
 }

@@ -182,6 +182,7 @@ void ReadBridge(const JsonReader& reader, NetConf& conf) {
   conf.duplicate_address_detection = reader.Bool("enabledad");
   conf.disable_container_interface = reader.Bool("disableContainerInterface");
   conf.port_isolation = reader.Bool("portIsolation");
+  conf.mac_spoof_check = reader.Bool("macspoofchk");
   conf.mtu = static_cast<uint32_t>(reader.Int("mtu", 0, kMaxMtu));
   if (conf.mtu != 0 && conf.mtu < kMinMtu) reader.Complain("mtu", "must be 0 or at least 68");
   if (conf.hairpin_mode && conf.promisc_mode) {
@@ -268,18 +269,6 @@ void ReadIpMasq(const JsonReader& reader, NetConf& conf) {
   }
 }
 
-// What would be right in the reference plugin and is not done here.
-void FindUnsupported(const JsonReader& reader, NetConf& conf) {
-  auto refuse = [&](const std::string& field, const std::string& value, const char* instead) {
-    if (conf.unsupported) return;
-    conf.unsupported = CniError{CniErrorCode::kUnsupportedField, std::nullopt,
-                                field + "=" + value + " is not supported", instead};
-  };
-  if (reader.Bool("macspoofchk")) {
-    refuse("macspoofchk", "true", "remove it, or use the reference bridge plugin");
-  }
-}
-
 void ReadValidAttachments(const JsonReader& reader, NetConf& conf) {
   // Before 1.1.0 was final the key was without its prefix.
   for (const char* key : {"cni.dev/attachments", "cni.dev/valid-attachments"}) {
@@ -337,7 +326,6 @@ CniOr<NetConf> ParseNetConf(std::string_view text) {
   }
   reader.Object("prevResult", [&](const JsonReader& prev) { conf.prev_result = ReadResult(prev); });
   ReadValidAttachments(reader, conf);
-  FindUnsupported(reader, conf);
   if (problem) {
     return CniError{CniErrorCode::kInvalidConfig, std::nullopt,
                     "network configuration: " + *problem, ""};

@@ -54,6 +54,7 @@ struct NetConf {
   bool duplicate_address_detection = false;  // enabledad
   bool disable_container_interface = false;
   bool port_isolation = false;
+  bool mac_spoof_check = false;  // macspoofchk
   uint16_t vlan = 0;  // 0: none, the bridge's own.
   // Sorted; neither overlap nor touch. Never together with vlan.
   std::vector<VlanRange> vlan_trunk;

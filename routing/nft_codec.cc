@@ -22,7 +22,9 @@ constexpr size_t kElementsPerMessage = 200;
 constexpr uint8_t kComment = 0;  // Of a table, chain, rule or element.
 constexpr uint8_t kSetComment = 7;
 
-nfgenmsg Header(uint16_t resource) { return {NFPROTO_INET, NFNETLINK_V0, htons(resource)}; }
+nfgenmsg Header(uint16_t resource, uint8_t family = kNftInet) {
+  return {family, NFNETLINK_V0, htons(resource)};
+}
 
 uint16_t MessageType(uint16_t message) {
   return static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
@@ -85,7 +87,10 @@ uint32_t TypeOf(const std::vector<NftType>& parts) {
 
 uint32_t LengthOf(const std::vector<NftType>& parts) {
   uint32_t length = 0;
-  for (NftType part : parts) length += part == NftType::kIpv6 ? 16 : 4;
+  for (NftType part : parts) {
+    bool long_one = part == NftType::kIpv6 || part == NftType::kInterface;
+    length += long_one ? 16 : part == NftType::kMac ? 8 : 4;
+  }
   return length;
 }
 
@@ -251,6 +256,14 @@ NftRule& NftRule::VerdictLookup(std::string_view map, NftRegister key) {
   });
 }
 
+NftRule& NftRule::SetLookup(std::string_view set, NftRegister key, bool contained) {
+  return Add("lookup", [&] {
+    bytes_.PutText(NFTA_LOOKUP_SET, set);
+    PutBigU32(bytes_, NFTA_LOOKUP_SREG, Number(key));
+    if (!contained) PutBigU32(bytes_, NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+  });
+}
+
 NftRule& NftRule::SetMark(uint32_t keep, uint32_t set) {
   LoadMeta(NFT_META_MARK, 0);
   Add("bitwise", [&] {
@@ -309,10 +322,24 @@ NftTuple& NftTuple::Port(uint16_t port) {
   return *this;
 }
 
+NftTuple& NftTuple::Interface(std::string_view name) {
+  size_t before = bytes_.size();
+  bytes_.insert(bytes_.end(), name.begin(), name.end());
+  bytes_.resize(before + IFNAMSIZ);
+  return *this;
+}
+
+NftTuple& NftTuple::Mac(std::span<const uint8_t, 6> address) {
+  bytes_.insert(bytes_.end(), address.begin(), address.end());
+  bytes_.insert(bytes_.end(), {0, 0});
+  return *this;
+}
+
 // ---- NftTransaction
 
-NftTransaction::NftTransaction(std::string table, std::optional<uint32_t> generation)
-    : table_(std::move(table)) {
+NftTransaction::NftTransaction(std::string table, std::optional<uint32_t> generation,
+                               uint8_t family)
+    : table_(std::move(table)), family_(family) {
   batch_.Begin(NFNL_MSG_BATCH_BEGIN, 0, Header(NFNL_SUBSYS_NFTABLES));
   if (generation) PutBigU32(batch_, NFNL_BATCH_GENID, *generation);
 }
@@ -323,7 +350,7 @@ NetlinkBatch& NftTransaction::Finish() {
 }
 
 void NftTransaction::Start(uint16_t message, uint16_t flags) {
-  batch_.Begin(MessageType(message), flags, Header(0));
+  batch_.Begin(MessageType(message), flags, Header(0, family_));
   // Every message names its table in the attribute of the same number.
   static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 &&
                 NFTA_SET_TABLE == 1 && NFTA_SET_ELEM_LIST_TABLE == 1);
@@ -346,6 +373,16 @@ void NftTransaction::AddMap(const NftMap& map) {
   if (!map.data.empty()) PutBigU32(batch_, NFTA_SET_DATA_LEN, LengthOf(map.data));
   PutBigU32(batch_, NFTA_SET_ID, next_set_id_++);
   PutComment(batch_, NFTA_SET_USERDATA, kSetComment, map.comment);
+}
+
+void NftTransaction::AddSet(const NftSet& set) {
+  Start(NFT_MSG_NEWSET, NLM_F_CREATE);
+  batch_.PutText(NFTA_SET_NAME, set.name);
+  PutBigU32(batch_, NFTA_SET_FLAGS, 0);
+  PutBigU32(batch_, NFTA_SET_KEY_TYPE, TypeOf(set.key));
+  PutBigU32(batch_, NFTA_SET_KEY_LEN, LengthOf(set.key));
+  PutBigU32(batch_, NFTA_SET_ID, next_set_id_++);
+  PutComment(batch_, NFTA_SET_USERDATA, kSetComment, set.comment);
 }
 
 void NftTransaction::AddChain(const NftChain& chain) {
@@ -395,9 +432,9 @@ void NftTransaction::PutElements(uint16_t message, uint16_t flags, std::string_v
       batch_.Put(NFTA_DATA_VALUE, element.key);
       batch_.EndNest(key);
       if (message == NFT_MSG_NEWSETELEM) {
-        if (element.data.empty()) {
+        if (element.data.empty() && !element.jump.empty()) {
           PutVerdict(batch_, NFTA_SET_ELEM_DATA, NFT_JUMP, element.jump);
-        } else {
+        } else if (!element.data.empty()) {
           size_t data = Nest(batch_, NFTA_SET_ELEM_DATA);
           batch_.Put(NFTA_DATA_VALUE, element.data);
           batch_.EndNest(data);
@@ -416,14 +453,16 @@ void EncodeGetNftGeneration(NetlinkBatch& batch) {
   batch.Begin(MessageType(NFT_MSG_GETGEN), 0, Header(0));
 }
 
-void EncodeGetNftChain(NetlinkBatch& batch, std::string_view table, std::string_view chain) {
-  batch.Begin(MessageType(NFT_MSG_GETCHAIN), 0, Header(0));
+void EncodeGetNftChain(NetlinkBatch& batch, std::string_view table, std::string_view chain,
+                       uint8_t family) {
+  batch.Begin(MessageType(NFT_MSG_GETCHAIN), 0, Header(0, family));
   batch.PutText(NFTA_CHAIN_TABLE, table);
   batch.PutText(NFTA_CHAIN_NAME, chain);
 }
 
-void EncodeDumpNftElements(NetlinkBatch& batch, std::string_view table, std::string_view map) {
-  batch.Begin(MessageType(NFT_MSG_GETSETELEM), NLM_F_DUMP, Header(0));
+void EncodeDumpNftElements(NetlinkBatch& batch, std::string_view table, std::string_view map,
+                           uint8_t family) {
+  batch.Begin(MessageType(NFT_MSG_GETSETELEM), NLM_F_DUMP, Header(0, family));
   batch.PutText(NFTA_SET_ELEM_LIST_TABLE, table);
   batch.PutText(NFTA_SET_ELEM_LIST_SET, map);
 }

@@ -43,6 +43,8 @@ class NftRule {
   // Ends the rule unless the key is there; what it maps to goes into `to`.
   NftRule& MapLookup(std::string_view map, NftRegister key, NftRegister to);
   NftRule& VerdictLookup(std::string_view map, NftRegister key);
+  // Ends the rule unless the key is in the set, or unless it is not.
+  NftRule& SetLookup(std::string_view set, NftRegister key, bool contained);
 
   // Deeds.
   NftRule& SetMark(uint32_t keep, uint32_t set);                // mark = (mark & keep) ^ set
@@ -78,12 +80,25 @@ struct NftChain {
 };
 
 // How nft(8) names and shows a part of a key.
-enum class NftType : uint8_t { kIpv4 = 7, kIpv6 = 8, kProtocol = 12, kPort = 13 };
+enum class NftType : uint8_t {
+  kIpv4 = 7,
+  kIpv6 = 8,
+  kMac = 9,
+  kProtocol = 12,
+  kPort = 13,
+  kInterface = 41
+};
 
 struct NftMap {
   std::string name;
   std::vector<NftType> key;
   std::vector<NftType> data;  // Empty: a verdict.
+  std::string comment;
+};
+
+struct NftSet {
+  std::string name;
+  std::vector<NftType> key;
   std::string comment;
 };
 
@@ -93,6 +108,8 @@ class NftTuple {
   NftTuple& Address(const IpAddress& address);
   NftTuple& Protocol(uint8_t protocol);
   NftTuple& Port(uint16_t port);
+  NftTuple& Interface(std::string_view name);
+  NftTuple& Mac(std::span<const uint8_t, 6> address);
   const std::vector<uint8_t>& bytes() const { return bytes_; }
 
  private:
@@ -101,23 +118,28 @@ class NftTuple {
 
 struct NftElement {
   std::vector<uint8_t> key;
-  std::vector<uint8_t> data;  // Empty for a verdict.
+  std::vector<uint8_t> data;  // Empty for a verdict, and in a set.
   std::string jump;           // The chain that a verdict jumps to.
   std::string comment;        // At most 128 bytes, or nft(8) does not read back what it lists.
 
   bool operator==(const NftElement&) const = default;
 };
 
-// One transaction on one table of family inet: all of it is carried out, or nothing.
+// One transaction on one table, of family inet unless another (NFPROTO_*) is named: all of it is
+// carried out, or nothing.
+inline constexpr uint8_t kNftInet = 1;    // NFPROTO_INET
+inline constexpr uint8_t kNftBridge = 7;  // NFPROTO_BRIDGE
 class NftTransaction {
  public:
   // With `generation`, nothing is done (ERESTART) once anybody has changed any table since that was
   // read.
-  explicit NftTransaction(std::string table, std::optional<uint32_t> generation = std::nullopt);
+  explicit NftTransaction(std::string table, std::optional<uint32_t> generation = std::nullopt,
+                          uint8_t family = kNftInet);
 
   // What is there already stays.
   void AddTable(std::string_view comment);
   void AddMap(const NftMap& map);
+  void AddSet(const NftSet& set);
   // The chain holds just these rules afterwards. All chains must be there before a rule or an
   // element jumps to them: first the chains, then the rules.
   void AddChain(const NftChain& chain);
@@ -137,6 +159,7 @@ class NftTransaction {
                    std::span<const NftElement> elements);
 
   const std::string table_;
+  const uint8_t family_;
   uint32_t next_set_id_ = 1;
   NetlinkBatch batch_;
 };
@@ -144,8 +167,10 @@ class NftTransaction {
 // ---- Questions and answers. These are no part of a transaction.
 
 void EncodeGetNftGeneration(NetlinkBatch& batch);
-void EncodeGetNftChain(NetlinkBatch& batch, std::string_view table, std::string_view chain);
-void EncodeDumpNftElements(NetlinkBatch& batch, std::string_view table, std::string_view map);
+void EncodeGetNftChain(NetlinkBatch& batch, std::string_view table, std::string_view chain,
+                       uint8_t family = kNftInet);
+void EncodeDumpNftElements(NetlinkBatch& batch, std::string_view table, std::string_view map,
+                           uint8_t family = kNftInet);
 
 // Counts every change to any table of the namespace.
 std::optional<uint32_t> DecodeNftGeneration(const NetlinkMessage& message);

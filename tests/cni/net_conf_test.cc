@@ -152,6 +152,7 @@ TEST(NetConfTest, WrongTypesAndValuesAreRefusedByName) {
       {R"("vlanTrunk":[{"minID":6,"maxID":5}])", "vlanTrunk[0].maxID"},
       {R"("preserveDefaultVlan":1)", "preserveDefaultVlan"},
       {R"("portIsolation":"yes")", "portIsolation"},
+      {R"("macspoofchk":1)", "macspoofchk"},
   };
   for (const Case& c : kCases) {
     CniOr<NetConf> conf = ParseNetConf(Conf(c.more));
@@ -179,27 +180,16 @@ TEST(NetConfTest, ThePortStaysInTheDefaultVlanUnlessToldOtherwise) {
   EXPECT_FALSE(ParseNetConf(Conf(R"("vlan":0,"vlanTrunk":[])"))->uses_vlans());
 }
 
-TEST(NetConfTest, WhatIsNotSupportedIsNamedWithItsValue) {
-  struct Case {
-    const char* more;
-    const char* message;
-  };
-  for (const Case& c : std::initializer_list<Case>{
-           {R"("macspoofchk":true)", "macspoofchk=true"}}) {
-    CniOr<NetConf> conf = ParseNetConf(Conf(c.more));
-    ASSERT_TRUE(conf.ok()) << conf.error().message;
-    ASSERT_TRUE(conf->unsupported.has_value()) << c.more;
-    EXPECT_EQ(conf->unsupported->code, CniErrorCode::kUnsupportedField);
-    EXPECT_NE(conf->unsupported->message.find(c.message), std::string::npos)
-        << conf->unsupported->message;
-  }
-  for (const char* harmless :
-       {R"("ipMasq":false,"vlan":0,"macspoofchk":false,"preserveDefaultVlan":true)",
+TEST(NetConfTest, NoKeyOfTheReferencePluginIsRefused) {
+  for (const char* more :
+       {R"("ipMasq":true,"vlan":100,"macspoofchk":true,"portIsolation":true)",
+        R"("ipMasq":false,"vlan":0,"macspoofchk":false,"preserveDefaultVlan":true)",
         R"("runtimeConfig":{"portMappings":[{"hostPort":0,"containerPort":80}]})"}) {
-    CniOr<NetConf> conf = ParseNetConf(Conf(harmless));
+    CniOr<NetConf> conf = ParseNetConf(Conf(more));
     ASSERT_TRUE(conf.ok()) << conf.error().message;
-    EXPECT_FALSE(conf->unsupported.has_value()) << harmless;
+    EXPECT_FALSE(conf->unsupported.has_value()) << more;
   }
+  EXPECT_TRUE(ParseNetConf(Conf(R"("macspoofchk":true)"))->mac_spoof_check);
 }
 
 TEST(NetConfTest, PortMappingsAndMasqueradingAreRead) {
@@ -245,8 +235,8 @@ TEST(NetConfTest, WhatIsWrongInAPortMappingIsNamedAndKeptFromDel) {
            {R"({"hostPort":80,"containerPort":80,"hostIP":"192.0.2.1"},
                {"hostPort":80,"containerPort":81,"hostIP":"192.0.2.1"})",
             "tcp port 80 of 192.0.2.1"}}) {
-    CniOr<NetConf> conf = ParseNetConf(
-        Conf(R"("runtimeConfig":{"portMappings":[)" + std::string(c.mappings) + "]}"));
+    CniOr<NetConf> conf =
+        ParseNetConf(Conf(R"("runtimeConfig":{"portMappings":[)" + std::string(c.mappings) + "]}"));
     ASSERT_TRUE(conf.ok()) << c.mappings << " -> " << conf.error().message;
     ASSERT_TRUE(conf->unsupported.has_value()) << c.mappings;
     EXPECT_EQ(conf->unsupported->code, CniErrorCode::kInvalidConfig);
