@@ -207,12 +207,13 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
     if (!told.ok()) return KernelError(told);
   }
   // Meanwhile the kernel gets the port ready.
-  if (CniProblem problem = AddPodNat(call, result.ips, gateway->name)) return *problem;
   if (!conf.disable_container_interface) {
     Status usable = ops.AwaitPort(plug->veth.host_name);
     if (usable.ok() && !result.ips.empty()) usable = LinkOps(*pod->netlink).Announce(pod->link);
     if (!usable.ok()) return KernelError(usable);
   }
+  // Last: nothing after it can fail and leave it behind.
+  if (CniProblem problem = AddPodNat(call, result.ips, gateway->name)) return *problem;
 
   result.interfaces = {
       {conf.bridge, MacToString(bridge->mac), "", bridge->mtu},
