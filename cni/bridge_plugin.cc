@@ -206,7 +206,6 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
     Status told = ops.SetNeighbours(gateway->link.ifindex, result.ips, plug->veth.pod_mac);
     if (!told.ok()) return KernelError(told);
   }
-  // Meanwhile the kernel gets the port ready.
   if (!conf.disable_container_interface) {
     Status usable = ops.AwaitPort(plug->veth.host_name);
     if (usable.ok() && !result.ips.empty()) usable = LinkOps(*pod->netlink).Announce(pod->link);
