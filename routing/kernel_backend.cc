@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 namespace podroute {
@@ -69,7 +70,8 @@ KernelBackend::KernelBackend(const KernelOptions& options,
                              std::unique_ptr<NetlinkTransport> transport)
     : options_(options),
       transport_(std::move(transport)),
-      use_objects_(options.nexthops == NexthopMode::kAuto) {}
+      use_objects_(options.nexthops == NexthopMode::kAuto),
+      planner_(options.nexthop_ids) {}
 
 KernelBackend::~KernelBackend() = default;
 
@@ -98,10 +100,12 @@ Result<std::vector<KernelNexthop>> KernelBackend::ReadNexthops() {
 Result<RouteSet> KernelBackend::ReadOwned() {
   // Objects first: a route whose object is younger than that says itself where it leads.
   PODROUTE_ASSIGN_OR_RETURN(std::vector<KernelNexthop> nexthops, ReadNexthops());
-  PODROUTE_ASSIGN_OR_RETURN(RouteSet routes,
-                            ReadMarkedRoutes(*transport_, options_.mark, nexthops));
+  std::unordered_set<uint32_t> others;
+  PODROUTE_ASSIGN_OR_RETURN(
+      RouteSet routes,
+      ReadMarkedRoutes(*transport_, options_.mark, options_.nexthop_ids, nexthops, &others));
   PODROUTE_RETURN_IF_ERROR(NameLinks(*transport_, routes));
-  planner_.Reset(nexthops, options_.mark.protocol, routes);
+  planner_.Reset(nexthops, options_.mark.protocol, routes, others);
   stale_ = false;
   return routes;
 }
@@ -261,8 +265,11 @@ void KernelBackend::AddRoutes(Work& work) {
 void KernelBackend::ExplainExisting(Work& work, const std::vector<size_t>& changes) {
   stale_ = true;  // We had not known.
   Result<std::vector<KernelNexthop>> nexthops = ReadNexthops();
-  Result<RouteSet> ours = nexthops.ok() ? ReadMarkedRoutes(*transport_, options_.mark, *nexthops)
-                                        : Result<RouteSet>(nexthops.status());
+  Result<RouteSet> ours = nexthops.ok() ? Result<RouteSet>(RouteSet()) : nexthops.status();
+  if (nexthops.ok()) {
+    std::unordered_set<uint32_t> others;
+    ours = ReadMarkedRoutes(*transport_, options_.mark, options_.nexthop_ids, *nexthops, &others);
+  }
   std::vector<size_t> strangers;
   NetlinkBatch questions;
   for (size_t i : changes) {

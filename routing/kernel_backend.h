@@ -13,6 +13,7 @@
 #include "routing/kernel_reader.h"
 #include "routing/netlink_socket.h"
 #include "routing/nexthop_plan.h"
+#include "routing/owner.h"
 #include "routing/route.h"
 #include "routing/route_backend.h"
 #include "routing/route_plan.h"
@@ -26,8 +27,10 @@ enum class NexthopMode {
 };
 
 struct KernelOptions {
-  // What makes a route ours: all three, and type unicast. A nexthop object is ours by its protocol.
+  // What makes a route ours: all three, and type unicast. A nexthop object is ours by its protocol,
+  // unless its id is another owner's or another owner's route refers to it.
   RouteMark mark;
+  NexthopIds nexthop_ids = {};  // OwnerNexthopIds
   NexthopMode nexthops = NexthopMode::kAuto;
 };
 

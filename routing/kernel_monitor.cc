@@ -114,8 +114,11 @@ void KernelMonitor::Note(const NetlinkMessage& message, KernelHints* hints) cons
       }
       return;
     }
-    default:
+    default: {
+      std::optional<KernelNexthop> nexthop = DecodeNexthop(message);
+      if (nexthop && IsOtherOwners(nexthop->id, options_.nexthop_ids)) return;
       hints->routes_changed = hints->unnamed = true;
+    }
   }
 }
 

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "routing/netlink_codec.h"
 #include "routing/netlink_socket.h"
+#include "routing/owner.h"
 
 namespace podroute {
 
@@ -33,7 +34,9 @@ struct KernelHints {
 };
 
 struct KernelMonitorOptions {
-  RouteMark mark = {};  // What makes a route ours; a nexthop object is ours by its protocol.
+  RouteMark mark =
+      {};  // What makes a route ours; a nexthop object is ours by its protocol, but for
+  NexthopIds nexthop_ids = {};  // other owners' (IsOtherOwners).
   // KernelBackend::port_id(): changes made through it are no hints. 0: nobody's.
   uint32_t own_port_id = 0;
   // 8 MB hold about 20,000 notifications. Less when we are not allowed so much.

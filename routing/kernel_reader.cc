@@ -79,7 +79,8 @@ Result<std::vector<KernelNexthop>> ReadKernelNexthops(NetlinkTransport& transpor
 }
 
 Result<RouteSet> ReadMarkedRoutes(NetlinkTransport& transport, const RouteMark& mark,
-                                  const std::vector<KernelNexthop>& nexthops) {
+                                  const NexthopIds& ids, const std::vector<KernelNexthop>& nexthops,
+                                  std::unordered_set<uint32_t>* others) {
   RouteSet routes;
   for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
     NetlinkBatch request;
@@ -91,7 +92,11 @@ Result<RouteSet> ReadMarkedRoutes(NetlinkTransport& transport, const RouteMark& 
         [&](const NetlinkMessage& message) {
           if (message.header.nlmsg_type != RTM_NEWROUTE) return;
           std::optional<KernelRoute> route = DecodeRoute(message);
-          if (!route || !HasMark(*route, mark) || route->dst.family() != family) return;
+          if (!route || route->dst.family() != family) return;
+          if (!HasMark(*route, mark) || IsOtherOwners(route->nexthop_id, ids)) {
+            if (route->nexthop_id != 0) others->insert(route->nexthop_id);
+            return;
+          }
           for (const NextHop& via : NextHopsOf(*route, nexthops)) {
             Route& added = routes.emplace_back();
             added.dst = route->dst;

@@ -3,12 +3,14 @@
 #define PODROUTE_ROUTING_KERNEL_READER_H_
 
 #include <cstdint>
+#include <unordered_set>
 #include <vector>
 
 #include "base/ip_prefix.h"
 #include "base/status.h"
 #include "routing/netlink_codec.h"
 #include "routing/netlink_socket.h"
+#include "routing/owner.h"
 #include "routing/route.h"
 
 namespace podroute {
@@ -19,11 +21,14 @@ bool HasMark(const KernelRoute& route, const RouteMark& mark);
 // Everybody's, ascending by id. Unsupported or InvalidArgument: this kernel has none (before 5.3).
 Result<std::vector<KernelNexthop>> ReadKernelNexthops(NetlinkTransport& transport);
 
-// By dst, then in the kernel's order. `nexthops` says where objects lead. An IPv6 route that is
+// By dst, then in the kernel's order. `ids` are those of our objects, see IsOtherOwners; `others`
+// gets the ids of the objects that routes of our table and protocol refer to which are not ours
+// (another owner's, with another metric). `nexthops` says where objects lead. An IPv6 route that is
 // made of several comes back as several; a route that no NextHop can describe (IPv4 multipath, no
 // gateway) has an unspecified gateway.
 Result<RouteSet> ReadMarkedRoutes(NetlinkTransport& transport, const RouteMark& mark,
-                                  const std::vector<KernelNexthop>& nexthops);
+                                  const NexthopIds& ids, const std::vector<KernelNexthop>& nexthops,
+                                  std::unordered_set<uint32_t>* others);
 
 // Fills in Route::dev. Links that have just gone stay unnamed.
 Status NameLinks(NetlinkTransport& transport, RouteSet& routes);

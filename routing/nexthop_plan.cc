@@ -7,7 +7,7 @@
 namespace podroute {
 
 void NexthopPlanner::Reset(std::span<const KernelNexthop> nexthops, uint8_t protocol,
-                           const RouteSet& routes) {
+                           const RouteSet& routes, const std::unordered_set<uint32_t>& others) {
   objects_.clear();
   by_via_.clear();
   routes_.clear();
@@ -17,9 +17,10 @@ void NexthopPlanner::Reset(std::span<const KernelNexthop> nexthops, uint8_t prot
   by_via_.reserve(nexthops.size());
   routes_.reserve(routes.size());
   for (const KernelNexthop& nexthop : nexthops) {
-    if (nexthop.protocol == protocol) {
+    if (nexthop.protocol == protocol && !IsOtherOwners(nexthop.id, ids_) &&
+        !others.contains(nexthop.id)) {
       AddObject(nexthop);
-    } else if (nexthop.id >= kFirstNexthopId && nexthop.id <= kLastNexthopId) {
+    } else if (ids_.Contains(nexthop.id)) {
       foreign_ids_.insert(nexthop.id);
     }
   }
@@ -52,7 +53,7 @@ void NexthopPlanner::Release(uint32_t id) {
 uint32_t NexthopPlanner::NewId() {
   for (;;) {
     uint32_t id = next_id_;
-    next_id_ = id == kLastNexthopId ? kFirstNexthopId : id + 1;
+    next_id_ = id == ids_.last ? ids_.first : id + 1;
     if (!objects_.contains(id) && !foreign_ids_.contains(id)) return id;
   }
 }

@@ -13,14 +13,13 @@
 
 #include "base/ip_prefix.h"
 #include "routing/netlink_codec.h"
+#include "routing/owner.h"
 #include "routing/route.h"
 #include "routing/route_plan.h"
 
 namespace podroute {
 
-// Ids that we give nexthop objects ("n" is 0x6e). Others may sit there too.
-inline constexpr uint32_t kFirstNexthopId = 0x6e000000;
-inline constexpr uint32_t kLastNexthopId = 0x6effffff;
+inline constexpr uint32_t kFirstNexthopId = NexthopIds{}.first;
 
 // One message to the kernel.
 struct KernelStep {
@@ -49,8 +48,14 @@ inline constexpr size_t kNoStep = static_cast<size_t>(-1);
 // fails, Reset from what the kernel says.
 class NexthopPlanner {
  public:
-  // `nexthops`: all there are, anybody's; ours are those of `protocol`. `routes`: all of ours.
-  void Reset(std::span<const KernelNexthop> nexthops, uint8_t protocol, const RouteSet& routes);
+  // New objects get ids of `ids`.
+  explicit NexthopPlanner(const NexthopIds& ids = {}) : ids_(ids), next_id_(ids.first) {}
+
+  // `nexthops`: all there are, anybody's; ours are those of `protocol` but for other owners'
+  // (IsOtherOwners) and those in `others`, which somebody else's routes refer to: to move one in
+  // place would move those. `routes`: all of ours.
+  void Reset(std::span<const KernelNexthop> nexthops, uint8_t protocol, const RouteSet& routes,
+             const std::unordered_set<uint32_t>& others = {});
 
   // use_objects false: plain routes only (old ones may refer to objects even so). O(plan).
   KernelSteps Plan(const RoutePlan& plan, bool use_objects);
@@ -111,7 +116,8 @@ class NexthopPlanner {
   Routes routes_;
   std::set<uint32_t> unused_;
   std::unordered_set<uint32_t> foreign_ids_;  // In our range.
-  uint32_t next_id_ = kFirstNexthopId;
+  const NexthopIds ids_;
+  uint32_t next_id_;
 };
 
 }  // namespace podroute
