@@ -47,11 +47,11 @@ struct Reservation {
   bool operator==(const Reservation&) const = default;
 };
 
-// A reservation file as it is.
+// A reservation file, seen from outside.
 struct ReservationRecord {
   IpAddress address;
-  std::optional<CniAttachment> owner;  // None: empty, by a process that was killed or a power cut.
-  int64_t written_ns = 0;              // Its mtime, in nanoseconds of the wall clock of then.
+  bool empty = false;      // By a process that was killed while it wrote, or a power cut.
+  int64_t written_ns = 0;  // Its mtime, in nanoseconds of the wall clock of then.
 };
 
 // One of our links as it is.
@@ -90,8 +90,10 @@ class IpStore {
   // left out.
   Result<std::vector<Reservation>> All() const;
 
-  // Every reservation file, by address, and every link. Both read all of them.
+  // Every reservation file, by address, and every link. Looks at all of them.
   Result<std::vector<ReservationRecord>> Records() const;
+  // Who has `address`; nullopt when nobody has or the file is empty.
+  std::optional<CniAttachment> OwnerOf(const IpAddress& address) const;
   std::vector<OwnerLink> Links() const;
 
   // A text that stays with the store; empty when there is none. And when it was set.
@@ -137,7 +139,7 @@ class IpStore {
   Status KeepLastReserved(const std::string& address, size_t set);
   std::string PathOf(const IpAddress& address) const;
   std::string LinkName(const CniAttachment& owner) const;
-  std::optional<CniAttachment> OwnerOf(const IpAddress& address) const;
+  Result<std::vector<IpAddress>> ReadTaken() const;
 
   std::string directory_;
   std::string link_directory_;

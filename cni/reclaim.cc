@@ -56,8 +56,9 @@ class Reclaimer {
   const OwnerLink* LinkOf(const ReservationRecord& record) const {
     auto found = link_of_.find(record.address);
     if (found == link_of_.end()) return nullptr;
+    std::optional<CniAttachment> owner = store_.OwnerOf(record.address);
     for (const OwnerLink* link : found->second) {
-      if (!record.owner || *record.owner == link->owner) return link;
+      if (!owner || *owner == link->owner) return link;
     }
     return nullptr;
   }
@@ -65,12 +66,12 @@ class Reclaimer {
   bool IsDead(const ReservationRecord& record, const OwnerLink* link) {
     if (link != nullptr && link->stamp) {
       if (link->stamp->boot != self_.boot) return !NamespaceExists(link->owner);
-      return scope_ == ReclaimScope::kEverything && record.owner && IsDeadInThisBoot(*link);
+      return scope_ == ReclaimScope::kEverything && IsDeadInThisBoot(*link);
     }
-    if (!record.owner) {
-      return scope_ == ReclaimScope::kEverything || record.written_ns < before_boot_ns_;
-    }
-    return record.written_ns < before_boot_ns_ && !NamespaceExists(*record.owner);
+    if (record.empty && scope_ == ReclaimScope::kEverything) return true;
+    if (record.written_ns >= before_boot_ns_) return false;
+    std::optional<CniAttachment> owner = store_.OwnerOf(record.address);
+    return !owner || !NamespaceExists(*owner);
   }
 
   bool NamespaceExists(const CniAttachment& owner) {
