@@ -53,8 +53,8 @@ std::optional<Conversation> Decode(const NetlinkMessage& message) {
                       static_cast<uint16_t>(port[0] << 8 | port[1])};
 }
 
-void EncodeDump(NetlinkBatch& batch, std::optional<uint16_t> port) {
-  batch.Begin(MessageType(IPCTNL_MSG_CT_GET), NLM_F_DUMP, Header(AF_UNSPEC));
+void EncodeDump(NetlinkBatch& batch, IpFamily family, std::optional<uint16_t> port) {
+  batch.Begin(MessageType(IPCTNL_MSG_CT_GET), NLM_F_DUMP, Header(AddressFamily(family)));
   size_t tuple = batch.Nest(CTA_TUPLE_ORIG | NLA_F_NESTED);
   size_t protocol = batch.Nest(CTA_TUPLE_PROTO | NLA_F_NESTED);
   batch.PutU8(CTA_PROTO_NUM, IPPROTO_UDP);
@@ -71,7 +71,8 @@ void EncodeDump(NetlinkBatch& batch, std::optional<uint16_t> port) {
 }
 
 void EncodeDelete(NetlinkBatch& batch, const Conversation& conversation) {
-  batch.Begin(MessageType(IPCTNL_MSG_CT_DELETE), 0, Header(AddressFamily(conversation.to.family())));
+  batch.Begin(MessageType(IPCTNL_MSG_CT_DELETE), 0,
+              Header(AddressFamily(conversation.to.family())));
   batch.Put(CTA_TUPLE_ORIG | NLA_F_NESTED, conversation.tuple);
   if (!conversation.zone.empty()) batch.Put(CTA_ZONE, conversation.zone);
 }
@@ -105,9 +106,6 @@ Status ForgetUdpConversations(NetlinkTransport& netlink, const std::vector<Mappe
   if (udp.empty()) return Status::Ok();
   bool same = std::all_of(udp.begin(), udp.end(),
                           [&](const MappedPort& port) { return port.port == udp[0].port; });
-  // One walk for both families: the kernel goes through all its buckets, however few it sends.
-  NetlinkBatch dump;
-  EncodeDump(dump, same ? std::optional<uint16_t>(udp[0].port) : std::nullopt);
   std::vector<Conversation> found;
   auto on_entry = [&](const NetlinkMessage& message) {
     std::optional<Conversation> conversation = Decode(message);
@@ -118,8 +116,16 @@ Status ForgetUdpConversations(NetlinkTransport& netlink, const std::vector<Mappe
     });
     if (meant) found.push_back(std::move(*conversation));
   };
-  PODROUTE_ASSIGN_OR_RETURN(DumpResult dumped, netlink.Dump(dump, on_entry));
-  (void)dumped;  // One that comes meanwhile is none of the old.
+  // Linux 6.18 takes no filter for both families at once.
+  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    bool any = std::any_of(udp.begin(), udp.end(),
+                           [&](const MappedPort& port) { return port.family == family; });
+    if (!any) continue;
+    NetlinkBatch dump;
+    EncodeDump(dump, family, same ? std::optional<uint16_t>(udp[0].port) : std::nullopt);
+    PODROUTE_ASSIGN_OR_RETURN(DumpResult dumped, netlink.Dump(dump, on_entry));
+    (void)dumped;  // One that comes meanwhile is none of the old.
+  }
   if (found.empty()) return Status::Ok();
   std::set<IpAddress> local = LocalAddresses();
   NetlinkBatch batch;

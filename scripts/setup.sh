@@ -26,7 +26,7 @@ packages=(
   libgmock-dev libgtest-dev
   clang-format clang-tidy python3 shellcheck
   # the lab and the demo
-  ca-certificates curl iproute2 iputils-ping jq nftables openssl procps util-linux
+  ca-certificates curl iproute2 iptables iputils-ping jq nftables openssl procps util-linux
 )
 # Debian's kubectl cannot be installed beside another package that brings one.
 command -v kubectl >/dev/null || packages+=(kubernetes-client)
