@@ -92,6 +92,10 @@ Result<NatTable::State> NatTable::ReadState(const NatLayout* layout) {
                               }
                             }));
   for (const NetlinkFailure& failure : failures) {
+    // What nfnetlink says of a subsystem that it does not have and cannot load.
+    if (failure.index == 0 && failure.error == EINVAL) {
+      return Status(StatusCode::kUnsupported, "this kernel has no nf_tables");
+    }
     if (failure.index == 0 || failure.error != ENOENT) return failure.ToStatus(kWhat);
   }
   if (!answered) return Status(StatusCode::kInternal, std::string(kWhat) + ": no answer");

@@ -55,7 +55,7 @@ struct NetConf {
   bool disable_container_interface = false;
   bool port_isolation = false;
   bool mac_spoof_check = false;  // macspoofchk
-  uint16_t vlan = 0;  // 0: none, the bridge's own.
+  uint16_t vlan = 0;             // 0: none, the bridge's own.
   // Sorted; neither overlap nor touch. Never together with vlan.
   std::vector<VlanRange> vlan_trunk;
   // Whether a port with vlan or vlanTrunk stays in the VLAN that the bridge gives every port.

@@ -76,7 +76,7 @@ std::vector<PortMapping> ReadPortMappings(const JsonReader& runtime_config, cons
                           " here and to port " + std::to_string(other->container_port) +
                           " in an earlier mapping");
     }
-    mappings.push_back(std::move(mapping));
+    mappings.push_back(mapping);
   });
   return mappings;
 }
