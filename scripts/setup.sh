@@ -3,7 +3,8 @@
 # Usage: scripts/setup.sh [--no-build]
 #
 # Run it as often as you like: it asks apt for packages only when one is missing. As root, or as
-# anybody who may use sudo; only apt runs as root. It starts no service and needs no systemd.
+# anybody who may use sudo; only apt runs as root. It needs no systemd and starts no
+# service itself (bird2's package may; nothing here uses that).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,7 +23,8 @@ packages=(
   bazel-bootstrap bazel-rules-java bazel-rules-proto g++
   libcpprest-dev libgflags-dev libgoogle-glog-dev libnl-3-dev libnl-route-3-dev libssl-dev
   libyaml-cpp-dev musl-dev rapidjson-dev
-  # the tests
+  # the tests; of the routing daemon they start their own, its service is not needed
+  bird2
   libgmock-dev libgtest-dev
   clang-format clang-tidy python3 shellcheck
   # the lab and the demo

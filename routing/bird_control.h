@@ -1,0 +1,57 @@
+// A connection to BIRD's control socket, without birdc.
+#ifndef PODROUTE_ROUTING_BIRD_CONTROL_H_
+#define PODROUTE_ROUTING_BIRD_CONTROL_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "routing/bird_reply.h"
+
+namespace podroute {
+
+// One thread. Every wait has a deadline on SystemClock and is ended by `stop` (may be null,
+// outlives the connection) within some ten milliseconds: a BIRD that is stopped, or busy for long,
+// never hangs its caller.
+//
+// Errors: kUnavailable (cannot be reached, or closed the connection), kDeadlineExceeded,
+// kCancelled, kPermissionDenied, kInternal (what answers is not BIRD). After any of them the
+// connection is broken: make another.
+class BirdControl {
+ public:
+  // Connects and takes BIRD's greeting. BIRD 1, which knows no channels, is refused
+  // (kUnsupported).
+  static Result<std::unique_ptr<BirdControl>> Connect(const std::string& path,
+                                                      MonotonicTime deadline, StopToken* stop);
+  // The same, over a stream socket that is connected already; `path` is for messages.
+  static Result<std::unique_ptr<BirdControl>> Greet(UniqueFd socket, const std::string& path,
+                                                    MonotonicTime deadline, StopToken* stop);
+
+  // One command, without newline, and its whole reply, BIRD's refusals included (reply.status()).
+  Result<BirdReply> Ask(std::string_view command, MonotonicTime deadline);
+
+  // Readable when nothing was asked: BIRD closed the connection, or says what nobody asked for.
+  int fd() const { return socket_.get(); }
+  // False after an error, and when BIRD has closed the connection (looks, without waiting).
+  bool Usable();
+
+ private:
+  BirdControl(UniqueFd socket, const std::string& path, StopToken* stop);
+  Result<BirdReply> ReadReply(MonotonicTime deadline, std::string_view what);
+  Status Send(std::string_view bytes, MonotonicTime deadline);
+  Status Wait(short events, MonotonicTime deadline, std::string_view what);
+  Status Lost(std::string_view why) const;
+
+  UniqueFd socket_;
+  const std::string path_;
+  StopToken* const stop_;
+  BirdReplyReader reader_;
+  bool broken_ = false;
+};
+
+}  // namespace podroute
+
+#endif  // PODROUTE_ROUTING_BIRD_CONTROL_H_

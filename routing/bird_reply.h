@@ -1,0 +1,95 @@
+// What BIRD says on its control socket, as values. Pure. The protocol is as BIRD 2.0.12 speaks it
+// (nest/cli.c): a reply is lines; "NNNN-text" goes on, "NNNN text" is the last one, " text" is
+// another line with the code of the one before, "+text" is a log message that anybody asked for
+// with `echo`.
+#ifndef PODROUTE_ROUTING_BIRD_REPLY_H_
+#define PODROUTE_ROUTING_BIRD_REPLY_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "routing/route.h"
+
+namespace podroute {
+
+// doc/reply_codes of BIRD's sources; those that podroute acts on.
+enum BirdCode {
+  kBirdOk = 0,
+  kBirdWelcome = 1,
+  kBirdReconfigured = 3,
+  kBirdReconfigurationInProgress = 4,
+  kBirdReconfigurationQueued = 5,
+  kBirdConfirmed = 18,
+  kBirdNothingToDo = 19,
+  kBirdConfigurationOk = 20,
+  kBirdUndoScheduled = 22,
+  kBirdProtocolList = 1002,
+  kBirdStaticRoutes = 1009,
+  kBirdConfigurationError = 8002,
+  kBirdNoProtocolsMatch = 8003,
+};
+
+struct BirdLine {
+  int code = 0;
+  std::string_view text;  // Without code and newline; lives as long as the reply.
+};
+
+// Movable, not copyable.
+struct BirdReply {
+  std::vector<BirdLine> lines;  // At least one; the last one's code is the answer.
+  // What they look into: pieces of the right size, a reply can be half a megabyte.
+  std::vector<std::unique_ptr<std::string>> pieces;
+
+  int code() const { return lines.back().code; }
+  bool is_error() const { return code() >= 8000; }
+  // The first line with this code; null when there is none.
+  const BirdLine* Find(int wanted) const;
+  // OK, or BIRD's own words ("/etc/bird/podroute.conf:12:1 syntax error, ...").
+  Status status() const;
+};
+
+// Puts replies together from whatever pieces the socket yields.
+class BirdReplyReader {
+ public:
+  static constexpr size_t kMaxLineBytes = 64u << 10;
+  static constexpr size_t kMaxReplyBytes = 64u << 20;
+
+  // Takes more bytes. An error is for ever: what comes is not this protocol, or too much of it.
+  // REQUIRES: !complete().
+  Status Feed(std::string_view bytes);
+  // A whole reply is there; nothing may have come behind it, as nothing more was asked.
+  bool complete() const { return complete_; }
+  // REQUIRES: complete(). Ready for the next one afterwards.
+  BirdReply Take();
+
+ private:
+  Status TakeLine(std::string_view line);
+
+  std::string partial_;
+  BirdReply reply_;
+  size_t bytes_ = 0;
+  bool complete_ = false;
+};
+
+enum class BirdProtocolState {
+  kUnknown,  // BIRD's configuration has no such protocol.
+  kForeign,  // It has, but it is no static protocol.
+  kDown,     // Disabled, stopping or starting: its routes are in no table.
+  kUp,
+};
+
+// From `show protocols "NAME"`. Errors: what BIRD said instead.
+Result<BirdProtocolState> ParseProtocolState(const BirdReply& reply, std::string_view name);
+
+// From `show static NAME`: what the protocol is configured with, whether or not the next hop's link
+// is there just now ("dormant"), ordered. A route of another kind than `via ADDRESS` (made by hand)
+// has an unspecified gateway. Errors: what BIRD said instead, or the line that is no route.
+Result<RouteSet> ParseStaticRoutes(const BirdReply& reply);
+
+}  // namespace podroute
+
+#endif  // PODROUTE_ROUTING_BIRD_REPLY_H_
