@@ -53,8 +53,29 @@ std::optional<Conversation> Decode(const NetlinkMessage& message) {
                       static_cast<uint16_t>(port[0] << 8 | port[1])};
 }
 
-void EncodeDump(NetlinkBatch& batch, IpFamily family, std::optional<uint16_t> port) {
-  batch.Begin(MessageType(IPCTNL_MSG_CT_GET), NLM_F_DUMP, Header(AddressFamily(family)));
+// How many conversations of all kinds the kernel tracks in this namespace; nothing when it does not
+// say (Linux 3.6).
+std::optional<uint32_t> CountConversations(NetlinkTransport& netlink) {
+  NetlinkBatch batch;
+  batch.Begin(MessageType(IPCTNL_MSG_CT_GET_STATS), 0, Header(AF_UNSPEC));
+  std::optional<uint32_t> count;
+  auto answered = netlink.Execute(batch, [&](const NetlinkMessage& message) {
+    if (message.body.size() < sizeof(nfgenmsg)) return;
+    NetlinkAttributes attributes(message.body.subspan(sizeof(nfgenmsg)));
+    if (attributes.has(CTA_STATS_GLOBAL_ENTRIES)) {
+      count = ntohl(attributes.U32(CTA_STATS_GLOBAL_ENTRIES));
+    }
+  });
+  return answered.ok() ? count : std::nullopt;
+}
+
+// Without a family: everything, for the kernel (6.18) takes no filter for both at once.
+void EncodeDump(NetlinkBatch& batch, std::optional<IpFamily> family, std::optional<uint16_t> port) {
+  if (!family) {
+    batch.Begin(MessageType(IPCTNL_MSG_CT_GET), NLM_F_DUMP, Header(AF_UNSPEC));
+    return;
+  }
+  batch.Begin(MessageType(IPCTNL_MSG_CT_GET), NLM_F_DUMP, Header(AddressFamily(*family)));
   size_t tuple = batch.Nest(CTA_TUPLE_ORIG | NLA_F_NESTED);
   size_t protocol = batch.Nest(CTA_TUPLE_PROTO | NLA_F_NESTED);
   batch.PutU8(CTA_PROTO_NUM, IPPROTO_UDP);
@@ -116,11 +137,19 @@ Status ForgetUdpConversations(NetlinkTransport& netlink, const std::vector<Mappe
     });
     if (meant) found.push_back(std::move(*conversation));
   };
-  // Linux 6.18 takes no filter for both families at once.
+  // The kernel walks through all of its buckets, which takes it milliseconds: not at all where they
+  // are empty, and once for both families where little would come that is not wanted.
+  constexpr uint32_t kFew = 1000;
+  uint32_t count = CountConversations(netlink).value_or(kFew + 1);
+  if (count == 0) return Status::Ok();
+  std::vector<std::optional<IpFamily>> walks;
   for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
     bool any = std::any_of(udp.begin(), udp.end(),
                            [&](const MappedPort& port) { return port.family == family; });
-    if (!any) continue;
+    if (any) walks.emplace_back(family);
+  }
+  if (walks.size() > 1 && count <= kFew) walks = {std::nullopt};
+  for (std::optional<IpFamily> family : walks) {
     NetlinkBatch dump;
     EncodeDump(dump, family, same ? std::optional<uint16_t>(udp[0].port) : std::nullopt);
     PODROUTE_ASSIGN_OR_RETURN(DumpResult dumped, netlink.Dump(dump, on_entry));
