@@ -147,11 +147,15 @@ TEST_F(PodrouteCniNetTest, NeedsLessThanFourMebibytes) {
   if (IsSanitized()) GTEST_SKIP() << "sanitizers use much";
   // All of its address space, so its resident memory the more.
   std::string limited = dir_.WriteScript("limited", "ulimit -v 4096; exec " + Plugin());
-  std::string conf =
-      Conf("podroute-cni", R"([[{"subnet":"10.1.0.0/24"}],[{"subnet":"fd00::/64"}]])");
-  TestPod pod;
-  MustCall(limited, "ADD", "a", pod.path(), conf);
-  MustCall(limited, "DEL", "a", pod.path(), conf);
+  constexpr char kNat[] = R"("ipMasq":true,"capabilities":{"portMappings":true},
+      "runtimeConfig":{"portMappings":[{"hostPort":53,"containerPort":53,"protocol":"udp"}]},)";
+  for (const char* more : {"", kNat}) {
+    std::string conf =
+        Conf("podroute-cni", R"([[{"subnet":"10.1.0.0/24"}],[{"subnet":"fd00::/64"}]])", more);
+    TestPod pod;
+    MustCall(limited, "ADD", "a", pod.path(), conf);
+    MustCall(limited, "DEL", "a", pod.path(), conf);
+  }
 }
 
 TEST_F(PodrouteCniNetTest, IsTheLoopbackPluginUnderThatName) {
