@@ -26,6 +26,14 @@ Result<std::string> ReadAll(int fd, const std::string& name, size_t max_bytes = 
 // directory. On error nothing has changed and no temporary file is left.
 Status WriteFileAtomically(const std::string& path, std::string_view content, mode_t mode = 0644);
 
+// The two halves of it, for a temporary file of another name. The first makes and syncs `prefix`
+// and six random characters, and returns that name; on error nothing is left. The second puts it in
+// the place of `path`, in the same directory, or with `replace` false only where nothing is (else
+// AlreadyExists); on error the temporary file is gone.
+Result<std::string> WriteTemporaryFile(const std::string& prefix, std::string_view content,
+                                       mode_t mode);
+Status MoveIntoPlace(const std::string& temporary, const std::string& path, bool replace);
+
 }  // namespace podroute
 
 #endif  // PODROUTE_BASE_FILE_H_

@@ -117,6 +117,28 @@ TEST(WriteFileTest, AnErrorLeavesNothingBehind) {
   EXPECT_EQ(EntriesIn(dir.path()), 1u);
 }
 
+TEST(WriteFileTest, TheHalvesOfItTellTheSameEachTimeAndReplaceOnlyWhenTheyMay) {
+  TempDir dir;
+  std::string prefix = dir.File(".new-");
+  std::string there = dir.Write("there", "old");
+  Result<std::string> temporary = WriteTemporaryFile(prefix, "x", 0755);
+  ASSERT_TRUE(temporary.ok());
+  EXPECT_EQ(ModeOf(*temporary), 0755u);
+  EXPECT_EQ(
+      MoveIntoPlace(*temporary, there, false),
+      Status(StatusCode::kAlreadyExists, "rename a temporary file to " + there + ": File exists"));
+  EXPECT_EQ(*ReadFile(there), "old");
+  EXPECT_EQ(EntriesIn(dir.path()), 1u);
+  temporary = WriteTemporaryFile(prefix, "new", 0644);
+  ASSERT_TRUE(temporary.ok());
+  EXPECT_TRUE(MoveIntoPlace(*temporary, dir.File("fresh"), false).ok());
+  EXPECT_EQ(*ReadFile(dir.File("fresh")), "new");
+  EXPECT_EQ(EntriesIn(dir.path()), 2u);
+  // So that whoever says it once can tell that it is the same.
+  EXPECT_EQ(WriteTemporaryFile("/nonexistent/.new-", "x", 0644).status().message(),
+            "create /nonexistent/.new-*: No such file or directory");
+}
+
 TEST(WriteFileTest, AFullDiskLeavesTheOldContent) {
   // /dev/full has no directory of its own, so a limit on the file's size stands in for it.
   TempDir dir;
