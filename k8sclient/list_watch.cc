@@ -27,7 +27,7 @@ std::string PercentEncode(std::string_view text) {
 }
 
 std::string ListTarget(std::string_view resource_version, int limit,
-                       std::string_view continue_token) {
+                       std::string_view continue_token, std::string_view field_selector) {
   std::string target(kNodesPath);
   char separator = '?';
   auto add = [&](std::string_view name, std::string_view value) {
@@ -37,6 +37,7 @@ std::string ListTarget(std::string_view resource_version, int limit,
     target += PercentEncode(value);
     separator = '&';
   };
+  if (!field_selector.empty()) add("fieldSelector", field_selector);
   if (limit > 0) add("limit", std::to_string(limit));
   if (!continue_token.empty()) {
     add("continue", continue_token);
@@ -46,13 +47,18 @@ std::string ListTarget(std::string_view resource_version, int limit,
   return target;
 }
 
-std::string WatchTarget(std::string_view resource_version, int timeout_seconds) {
-  return std::string(kNodesPath) + "?watch=1&resourceVersion=" + PercentEncode(resource_version) +
-         "&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(timeout_seconds);
+std::string WatchTarget(std::string_view resource_version, int timeout_seconds,
+                        std::string_view field_selector) {
+  std::string target =
+      std::string(kNodesPath) + "?watch=1&resourceVersion=" + PercentEncode(resource_version) +
+      "&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(timeout_seconds);
+  if (!field_selector.empty()) target += "&fieldSelector=" + PercentEncode(field_selector);
+  return target;
 }
 
-std::string WatchListTarget(std::string_view resource_version, int timeout_seconds) {
-  return WatchTarget(resource_version, timeout_seconds) +
+std::string WatchListTarget(std::string_view resource_version, int timeout_seconds,
+                            std::string_view field_selector) {
+  return WatchTarget(resource_version, timeout_seconds, field_selector) +
          "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
 }
 

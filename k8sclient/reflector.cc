@@ -107,8 +107,9 @@ ApiError Reflector::List(StopToken& stop) {
 ApiError Reflector::WatchList(const ListJob& job, StopToken& stop) {
   int seconds = WatchSeconds();
   std::unique_ptr<BodyStream> body;
-  ApiError error = OpenBody(transport_, WatchListTarget(job.version, seconds),
-                            options_.list_idle_timeout, &body);
+  ApiError error =
+      OpenBody(transport_, WatchListTarget(job.version, seconds, options_.field_selector),
+               options_.list_idle_timeout, &body);
   if (!error.ok()) return WatchListFailed(std::move(error), job, /*opened=*/false);
   if (!SetBody(body.get(), /*watch=*/false, stop)) return Cancelled();
   WatchDecoder decoder(*body, clock_);
@@ -203,7 +204,8 @@ ApiError Reflector::ListPages(const std::string& version, int limit, StopToken& 
   std::string token;
   while (true) {
     NodeListPage page;
-    ApiError error = ListPage(ListTarget(version, limit, token), stop, &page);
+    ApiError error =
+        ListPage(ListTarget(version, limit, token, options_.field_selector), stop, &page);
     if (!error.ok()) return error;
     if (token.empty()) {
       // All pages are of the first one's version.
@@ -246,7 +248,7 @@ ApiError Reflector::Watch(StopToken& stop) {
   int seconds = WatchSeconds();
   MonotonicTime started = clock_.Now();
   std::unique_ptr<BodyStream> body;
-  ApiError error = OpenBody(transport_, WatchTarget(version_, seconds),
+  ApiError error = OpenBody(transport_, WatchTarget(version_, seconds, options_.field_selector),
                             std::chrono::seconds(seconds) + kWatchGrace, &body);
   if (!error.ok()) {
     need_list_ = !LeavesVersionAlone(error);

@@ -21,6 +21,18 @@ TEST(ListWatchTest, TargetsAreWhatTheApiExpects) {
             "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
 }
 
+TEST(ListWatchTest, AFieldSelectorGoesIntoEveryTarget) {
+  EXPECT_EQ(ListTarget("0", 500, "", "metadata.name=a"),
+            "/api/v1/nodes?fieldSelector=metadata.name%3Da&limit=500&resourceVersion=0");
+  EXPECT_EQ(WatchTarget("7", 301, "metadata.name=a"),
+            "/api/v1/nodes?watch=1&resourceVersion=7&allowWatchBookmarks=true&timeoutSeconds=301"
+            "&fieldSelector=metadata.name%3Da");
+  EXPECT_EQ(WatchListTarget("7", 301, "metadata.name=a"),
+            "/api/v1/nodes?watch=1&resourceVersion=7&allowWatchBookmarks=true&timeoutSeconds=301"
+            "&fieldSelector=metadata.name%3Da&sendInitialEvents=true"
+            "&resourceVersionMatch=NotOlderThan");
+}
+
 TEST(ListWatchTest, EncodesAllButUnreservedCharacters) {
   EXPECT_EQ(PercentEncode("azAZ09-._~"), "azAZ09-._~");
   EXPECT_EQ(PercentEncode("/?#[]@!$&'()*+,;=% \"\xc3\xbc\n"),
