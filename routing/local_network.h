@@ -2,6 +2,7 @@
 #ifndef PODROUTE_ROUTING_LOCAL_NETWORK_H_
 #define PODROUTE_ROUTING_LOCAL_NETWORK_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct LocalLink {
                           // routes (they turn "linkdown").
   bool loopback = false;  // IFF_LOOPBACK
   bool carrier = true;    // IFF_LOWER_UP. Of two links into one subnet, one that has it is better.
+  uint32_t mtu = 0;       // Bytes; 0: not known.
   bool operator==(const LocalLink&) const = default;
 };
 

@@ -1,5 +1,7 @@
 #include "routing/local_network_reader.h"
 
+#include <linux/rtnetlink.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -49,6 +51,45 @@ Result<LocalNetwork> ReadLocalNetwork(NetlinkTransport& netlink) {
   std::stable_sort(network.addresses.begin(), network.addresses.end(),
                    [](const auto& a, const auto& b) { return a.ifindex < b.ifindex; });
   return network;
+}
+
+Result<std::vector<int>> FindDefaultLinks(NetlinkTransport& netlink) {
+  // Addresses for documentation (RFC 5737, RFC 3849): nobody routes to them in particular.
+  NetlinkBatch batch;
+  EncodeFindRoute(batch, IpAddress::V4(0xc0000201));
+  EncodeFindRoute(batch, IpAddress::Parse("2001:db8::1").value());
+  std::vector<int> links;
+  // What fails is that there is no such route.
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> ignored,
+                            netlink.Execute(batch, [&](const NetlinkMessage& message) {
+                              std::optional<KernelRoute> route = DecodeRoute(message);
+                              if (!route || route->dst.length() != 0) return;
+                              for (const NextHop& via : route->via) {
+                                if (via.ifindex != 0) links.push_back(via.ifindex);
+                              }
+                            }));
+  return links;
+}
+
+Result<std::vector<int>> FindAdvertisedLinks(NetlinkTransport& netlink) {
+  RouteMark mark;
+  mark.table = RT_TABLE_MAIN;
+  mark.protocol = RTPROT_RA;
+  NetlinkBatch request;
+  EncodeDumpRoutes(request, IpFamily::kV6, mark);
+  std::vector<int> links;
+  Result<DumpResult> dump = netlink.Dump(request, [&](const NetlinkMessage& message) {
+    std::optional<KernelRoute> route = DecodeRoute(message);
+    // Kernels before 4.20 do not filter.
+    bool meant = route && route->dst.length() == 0 && route->mark.table == mark.table &&
+                 route->mark.protocol == mark.protocol;
+    if (!meant) return;
+    for (const NextHop& via : route->via) links.push_back(via.ifindex);
+  });
+  if (!dump.ok()) return dump.status().WithContext("read advertised routes");
+  std::sort(links.begin(), links.end());
+  links.erase(std::unique(links.begin(), links.end()), links.end());
+  return links;
 }
 
 Result<LocalNetwork> ReadLocalNetwork() {

@@ -354,8 +354,12 @@ std::optional<LocalLink> DecodeLink(const NetlinkMessage& message) {
   auto fixed = message.Fixed<ifinfomsg>();
   if (!fixed) return std::nullopt;
   NetlinkAttributes attributes(message.body.subspan(NLMSG_ALIGN(sizeof *fixed)));
-  return LocalLink{fixed->ifi_index, attributes.Text(IFLA_IFNAME), (fixed->ifi_flags & IFF_UP) != 0,
-                   (fixed->ifi_flags & IFF_LOOPBACK) != 0, (fixed->ifi_flags & IFF_LOWER_UP) != 0};
+  return LocalLink{fixed->ifi_index,
+                   attributes.Text(IFLA_IFNAME),
+                   (fixed->ifi_flags & IFF_UP) != 0,
+                   (fixed->ifi_flags & IFF_LOOPBACK) != 0,
+                   (fixed->ifi_flags & IFF_LOWER_UP) != 0,
+                   attributes.U32(IFLA_MTU)};
 }
 
 std::optional<LocalAddress> DecodeAddress(const NetlinkMessage& message) {

@@ -21,10 +21,10 @@ TEST(LocalNetworkReaderTest, ReadsLinksAndAddressesOfBothFamilies) {
   ASSERT_TRUE(network.ok()) << network.status().message();
   int peer = IfIndex("lanp");
   ASSERT_EQ(network->links.size(), 3u);
-  EXPECT_EQ(network->links[0], (LocalLink{1, "lo", true, true}));
+  EXPECT_EQ(network->links[0], (LocalLink{1, "lo", true, true, true, 65536}));
   // Its peer is down, so neither has a carrier.
   EXPECT_EQ(network->links[1], (LocalLink{std::min(lan, peer), lan < peer ? "lan" : "lanp",
-                                          lan < peer, false, false}));
+                                          lan < peer, false, false, 1500}));
   auto has = [&](const LocalAddress& address) {
     return std::find(network->addresses.begin(), network->addresses.end(), address) !=
            network->addresses.end();

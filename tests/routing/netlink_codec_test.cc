@@ -117,7 +117,8 @@ TEST(NetlinkCodecTest, LinksAndAddressesDecode) {
   link.ifi_flags = IFF_UP;
   batch.Begin(RTM_NEWLINK, 0, link);
   batch.PutText(IFLA_IFNAME, "eth0");
-  EXPECT_EQ(DecodeLink(First(batch)), (LocalLink{7, "eth0", true, false, false}));
+  batch.PutU32(IFLA_MTU, 9000);
+  EXPECT_EQ(DecodeLink(First(batch)), (LocalLink{7, "eth0", true, false, false, 9000}));
 
   struct {
     const char* local;
