@@ -1,7 +1,6 @@
 #include "controller/host_agent.h"
 
 #include <glog/logging.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <iterator>
@@ -28,7 +27,7 @@ HostAgent::HostAgent(const Options& options, HttpTransport& transport,
     : options_(options),
       transport_(transport),
       api_server_host_(api_server_host),
-      reflector_(transport, store_, clock_) {}
+      feed_(transport, clock_, "") {}
 
 HostAgent::~HostAgent() { StopThreads(); }
 
@@ -42,13 +41,14 @@ Result<std::unique_ptr<HostAgent>> HostAgent::Create(const Options& options,
 
 Status HostAgent::Start() {
   PODROUTE_ASSIGN_OR_RETURN(loop_, EventLoop::Create());
-  PODROUTE_ASSIGN_OR_RETURN(signals_,
-                            SignalWatch::Create(*loop_, {SIGTERM, SIGINT, SIGHUP},
-                                                [this](int number) { OnSignal(number); }));
+  PODROUTE_ASSIGN_OR_RETURN(
+      signals_, WatchAgentSignals(*loop_, transport_,
+                                  options_.cleanup_on_exit ? "routes=removed" : "routes=stay"));
   PODROUTE_ASSIGN_OR_RETURN(backend_, KernelBackend::Create(ToKernelOptions(options_)));
   PODROUTE_RETURN_IF_ERROR(backend_->CheckPermission());
   PODROUTE_RETURN_IF_ERROR(StartMonitor());
-  PODROUTE_ASSIGN_OR_RETURN(store_wakeup_, Wakeup::Create(*loop_, [this] { pass_due_ = true; }));
+  PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_));
+  PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { pass_due_ = true; }));
   PODROUTE_ASSIGN_OR_RETURN(api_server_wakeup_,
                             Wakeup::Create(*loop_, [this] { TakeApiServer(); }));
   PODROUTE_ASSIGN_OR_RETURN(resync_timer_, Timer::Create(*loop_, [this] { OnResync(); }));
@@ -68,11 +68,10 @@ Status HostAgent::Start() {
   ReconcilerWorld world;
   world.backend = backend_.get();
   world.read_local = [this] { return ReadLocal(); };
-  world.take_nodes = [this] { return store_.TakeSnapshot(); };
-  world.request_consistent_list = [this] { reflector_.RequestConsistentList(); };
+  world.take_nodes = [this] { return feed_.Take(); };
+  world.request_consistent_list = [this] { feed_.RequestConsistentList(); };
   world.clock = &clock_;
   reconciler_ = std::make_unique<Reconciler>(reconciler, world);
-  store_.SetOnChange([this] { store_wakeup_->Signal(); });
   return Status::Ok();
 }
 
@@ -94,33 +93,21 @@ Status HostAgent::Run() {
   } else {
     resolver_thread_ = std::thread([this] { ResolveApiServer(); });
   }
-  reflector_thread_ = std::thread([this] { reflector_.Run(stop_); });
+  feed_.Start();
   resync_timer_->Arm(options_.resync_period);
   Status status = loop_->Run();
   StopThreads();
   if (!status.ok() || !options_.cleanup_on_exit) return status;
+  PODROUTE_RETURN_IF_ERROR(cni_->RemoveConflist());
   PODROUTE_ASSIGN_OR_RETURN(RemovedCounts removed, backend_->RemoveAllOwned());
   LOG(INFO) << "cleaned up routes=" << removed.routes << " nexthops=" << removed.nexthops;
   return Status::Ok();
 }
 
 void HostAgent::StopThreads() {
-  stop_.Stop();
-  transport_.Shutdown();
   resolver_.Shutdown();
-  if (reflector_thread_.joinable()) reflector_thread_.join();
+  feed_.Stop();
   if (resolver_thread_.joinable()) resolver_thread_.join();
-}
-
-void HostAgent::OnSignal(int number) {
-  if (number == SIGHUP) {
-    LOG(INFO) << "credentials are read again signal=SIGHUP";
-    transport_.ReloadCredentials();
-    return;
-  }
-  LOG(INFO) << "stopping signal=" << (number == SIGTERM ? "SIGTERM" : "SIGINT")
-            << " routes=" << (options_.cleanup_on_exit ? "removed" : "stay");
-  loop_->Stop();
 }
 
 void HostAgent::OnHints() {
@@ -181,6 +168,7 @@ void HostAgent::OnResync() {
   reconciler_->InvalidateLocalNetwork();
   Pass();
   ReportShadowed();
+  cni_->Resync();
   resync_timer_->Arm(options_.resync_period);
 }
 
@@ -200,6 +188,13 @@ void HostAgent::NoticeInPlace(const PassReport& report) {
   if (report.event_latency) {
     VLOG(1) << "pass event_to_route_us="
             << std::chrono::duration_cast<std::chrono::microseconds>(*report.event_latency).count();
+  }
+  if (report.usable && !std::exchange(usable_, true) && !report.in_place) {
+    LOG(WARNING) << "routes are there but for some that failed, pods may start routes="
+                 << reconciler_->actual().size();
+  }
+  if (reconciler_->local()) {
+    cni_->Update(reconciler_->self(), reconciler_->refused(), *reconciler_->local(), usable_);
   }
   if (std::exchange(in_place_, report.in_place) || !report.in_place) return;
   LOG(INFO) << "routes are in place routes=" << reconciler_->actual().size()
@@ -233,7 +228,7 @@ void HostAgent::ReportShadowed() {
 void HostAgent::ResolveApiServer() {
   Backoff backoff({}, clock_);
   std::string last_error;
-  while (!stop_.stopped()) {
+  while (!feed_.stop().stopped()) {
     Result<std::vector<IpAddress>> addresses = resolver_.Resolve(api_server_host_, kResolveTimeout);
     if (addresses.ok()) {
       {
@@ -249,7 +244,7 @@ void HostAgent::ResolveApiServer() {
     }
     // Also when there is no answer: routes must not wait for it any longer.
     api_server_wakeup_->Signal();
-    clock_.WaitFor(last_error.empty() ? kResolveAgain : backoff.Next(), stop_);
+    clock_.WaitFor(last_error.empty() ? kResolveAgain : backoff.Next(), feed_.stop());
   }
 }
 

@@ -12,12 +12,12 @@
 #include "base/event_loop.h"
 #include "base/status.h"
 #include "controller/hint_budget.h"
+#include "controller/node_cni.h"
+#include "controller/node_feed.h"
 #include "controller/options.h"
 #include "controller/reconciler.h"
 #include "k8sclient/host_resolver.h"
 #include "k8sclient/http_transport.h"
-#include "k8sclient/node_store.h"
-#include "k8sclient/reflector.h"
 #include "routing/kernel_backend.h"
 #include "routing/kernel_monitor.h"
 
@@ -28,8 +28,11 @@ namespace podroute {
 // addresses up.
 //
 // Wakes up for: a change of Nodes, a notification of the kernel's that is none of our own doing, a
-// signal, the resync timer, and, for a while after something failed or was undone, a timer to try
-// or look again. Nothing else.
+// change in a CNI directory, a signal, the resync timer, and, for a while after something failed or
+// was undone, a timer to try or look again. Nothing else.
+//
+// Pods may start here (NodeCni) from the first pass after which the routes are usable
+// (PassReport::usable).
 //
 // Somebody who undoes our routes as fast as we make them (a second agent with other options, say)
 // is answered at once two thousand times, and then ten times a second.
@@ -41,7 +44,8 @@ class HostAgent {
                                                    const std::string& api_server_host);
   ~HostAgent();
 
-  // Until SIGTERM, SIGINT or Stop. Routes stay, unless Options::cleanup_on_exit. Call once.
+  // Until SIGTERM, SIGINT or Stop. Routes and conflist stay, unless Options::cleanup_on_exit: then
+  // the conflist goes, and after it the routes. Call once.
   Status Run();
   // Any thread.
   void Stop() { loop_->Stop(); }
@@ -51,7 +55,6 @@ class HostAgent {
   Status Start();
   Status StartMonitor();
   void StopThreads();
-  void OnSignal(int number);
   void OnHints();
   Result<LocalNetwork> ReadLocal();
   void OnResync();
@@ -70,25 +73,24 @@ class HostAgent {
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<KernelBackend> backend_;
   std::unique_ptr<KernelMonitor> monitor_;
-  NodeStore store_;
-  Reflector reflector_;
+  std::unique_ptr<NodeCni> cni_;
+  NodeFeed feed_;
   std::unique_ptr<Reconciler> reconciler_;
   std::unique_ptr<SignalWatch> signals_;
-  std::unique_ptr<Wakeup> store_wakeup_, api_server_wakeup_;
+  std::unique_ptr<Wakeup> api_server_wakeup_;
   std::unique_ptr<Timer> resync_timer_, retry_timer_, reread_timer_;
   bool pass_due_ = false;
   // Whether it is known which addresses no route may cover; until then no route is made.
   bool api_server_known_ = false;
   HintBudget hint_budget_{clock_};
   bool hints_deferred_ = false;
-  bool in_place_ = false;
+  bool in_place_ = false, usable_ = false;
   std::vector<ShadowedRoute> shadowed_;  // As last reported.
 
-  StopToken stop_;
   HostResolver resolver_;
   std::mutex api_server_mutex_;
   std::vector<IpAddress> api_server_;  // Guarded by api_server_mutex_.
-  std::thread reflector_thread_, resolver_thread_;
+  std::thread resolver_thread_;
 };
 
 }  // namespace podroute

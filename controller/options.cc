@@ -40,10 +40,15 @@ DEFINE_double(
     max_delete_fraction, 0.5,
     "deleting more than this part of our routes (and more than 10) at once is confirmed by a "
     "second, consistent list first");
-DEFINE_bool(cleanup_on_exit, false, "remove our routes when told to stop");
+DEFINE_bool(cleanup_on_exit, false,
+            "remove the CNI configuration and our routes when told to stop");
 DEFINE_string(metrics_address, "127.0.0.1:9434", "where /metrics, /healthz and /readyz are served");
-DEFINE_string(cni_bin_dir, "/opt/cni/bin", "where the CNI plugin is installed");
-DEFINE_string(cni_conf_dir, "/etc/cni/net.d", "where the CNI network configuration is installed");
+DEFINE_string(cni_bin_dir, "/opt/cni/bin", "where the CNI plugin is installed; empty: it is not");
+DEFINE_string(cni_conf_dir, "/etc/cni/net.d",
+              "where the CNI network configuration is installed; empty: it is not");
+DEFINE_string(cni_plugin, "",
+              "the CNI plugin to install; empty: podroute-cni beside this executable");
+DEFINE_string(cni_mtu, "0", "MTU of pods' interfaces; 0: that of the link to the other nodes");
 
 namespace podroute {
 namespace {
@@ -67,14 +72,16 @@ const std::map<std::string, std::vector<std::string>>& FlagVerbs() {
       {"max_delete_fraction", {"run"}},
       {"cleanup_on_exit", {"run"}},
       {"metrics_address", {"run"}},
-      {"cni_bin_dir", {"run"}},
-      {"cni_conf_dir", {"run"}},
+      {"cni_bin_dir", {"run", "cleanup"}},
+      {"cni_conf_dir", {"run", "cleanup"}},
+      {"cni_plugin", {"run"}},
+      {"cni_mtu", {"run"}},
   };
   return verbs;
 }
 
 // Accepted because the command line is decided; what they steer is not there yet, and we say so.
-const std::set<std::string> kUnserved = {"metrics_address", "cni_bin_dir", "cni_conf_dir"};
+const std::set<std::string> kUnserved = {"metrics_address"};
 
 constexpr int kMaxFlagfileDepth = 8;
 
@@ -419,6 +426,19 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
   options.from_file = FLAGS_from_file;
   options.detailed_exitcode = FLAGS_detailed_exitcode;
   options.cleanup_on_exit = FLAGS_cleanup_on_exit;
+  options.cni_bin_dir = FLAGS_cni_bin_dir;
+  options.cni_conf_dir = FLAGS_cni_conf_dir;
+  options.cni_plugin = FLAGS_cni_plugin;
+  for (const std::string* path : {&options.cni_bin_dir, &options.cni_conf_dir}) {
+    if (path->empty() || path->front() == '/') continue;
+    return Wrong("--cni_" + std::string(path == &options.cni_bin_dir ? "bin" : "conf") +
+                 "_dir=" + Printable(*path) + ": not an absolute path");
+  }
+  // An IPv4 link carries at least 576 bytes' packets (RFC 791); a veth takes at most 65535.
+  if (FLAGS_cni_mtu != "0") {
+    PODROUTE_ASSIGN_OR_RETURN(options.cni_mtu,
+                              ParseNumber<uint32_t>("cni_mtu", FLAGS_cni_mtu, 576, 65535));
+  }
   return options;
 }
 

@@ -32,6 +32,9 @@ struct Options {
   Duration resync_period = std::chrono::seconds(60);
   double max_delete_fraction = 0.5;
   bool cleanup_on_exit = false;
+  std::string cni_bin_dir, cni_conf_dir;  // Empty: that half is not installed.
+  std::string cni_plugin;                 // Empty: the one that came with this executable.
+  uint32_t cni_mtu = 0;                   // Bytes; 0: the uplink's.
 };
 
 // One flag as `podroute help` and docs/reference.md show it.

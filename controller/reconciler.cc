@@ -80,7 +80,9 @@ PassReport Reconciler::RunPass() {
   LogRefusals(std::move(desired.refused));
   RoutePlan plan = retries_.DueOnly(Plan(*actual_, desired.routes));
   Guard(&plan, nodes_, &report);
-  Carry(plan, std::move(desired.routes), &report);
+  const bool none_desired = desired.routes.empty();
+  Carry(plan, &desired.routes, &report);
+  report.usable = none_desired ? !LinkIsDown() : !AllFailed(desired.routes);
 
   if (nodes_.changed_at) {
     report.event_latency = world_.clock->Now() - *nodes_.changed_at;
@@ -140,14 +142,14 @@ void Reconciler::Guard(RoutePlan* plan, const NodeSnapshot& nodes, PassReport* r
   }
 }
 
-void Reconciler::Carry(const RoutePlan& plan, RouteSet desired, PassReport* report) {
+void Reconciler::Carry(const RoutePlan& plan, RouteSet* desired, PassReport* report) {
   // After a read the backend may have something of its own to tidy up, also when no route changes.
   if (!std::exchange(fresh_, false) && plan.empty()) return;
-  for (const RouteResult& result : world_.backend->Apply(plan, desired)) Account(result, report);
+  for (const RouteResult& result : world_.backend->Apply(plan, *desired)) Account(result, report);
   if (report->failed > 0) {
     actual_.reset();  // Nobody knows what is there now: read it before the next change.
   } else if (report->withheld == 0 && retries_.size() == 0) {
-    actual_ = std::move(desired);  // All of it was carried out.
+    actual_ = std::move(*desired);  // All of it was carried out.
   } else {
     actual_ = After(std::move(*actual_), plan);
   }
@@ -213,6 +215,19 @@ void Reconciler::LogRefusals(std::vector<Refusal> refused) {
   refused_ = std::move(refused);
 }
 
+bool Reconciler::LinkIsDown() const {
+  return std::any_of(refused_.begin(), refused_.end(), [](const Refusal& refusal) {
+    return refusal.reason == RefusalReason::kLinkDown;
+  });
+}
+
+// Whatever is not in place after a pass has failed, now or before, and waits for its next try.
+bool Reconciler::AllFailed(const RouteSet& desired) const {
+  return retries_.size() > 0 &&
+         std::all_of(desired.begin(), desired.end(),
+                     [&](const Route& route) { return retries_.Has(route.dst); });
+}
+
 void Reconciler::NoticeSelf(const NodeSnapshot& nodes) {
   const std::string& self = options_.desired.self;
   if (self.empty()) return;
@@ -226,6 +241,7 @@ void Reconciler::NoticeSelf(const NodeSnapshot& nodes) {
         << " node=" << Printable(self) << " nodes=" << nodes.nodes.size();
   }
   self_missing_ = missing;
+  self_ = missing ? nullptr : *at;
 }
 
 }  // namespace podroute

@@ -3,6 +3,7 @@
 #define PODROUTE_CONTROLLER_RECONCILER_H_
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -39,6 +40,12 @@ struct ReconcilerWorld {
 struct PassReport {
   bool synced = false;    // The nodes were known; else nothing was done.
   bool in_place = false;  // Every desired route is there.
+  // The node's network is as good as it gets just now: every desired route has been tried, and each
+  // is there or has failed by itself, but not all of them have. Routes that still have to be
+  // deleted do not matter. True too when nothing is desired, unless that is because a link of this
+  // machine is down. One Node whose route the kernel refuses for ever must not keep a whole node
+  // NotReady.
+  bool usable = false;
   size_t added = 0, replaced = 0, deleted = 0, failed = 0, withheld = 0;
   std::optional<Duration> event_latency;  // From the first byte of the oldest change to its routes.
   std::optional<Duration> next_in;        // When another pass is due although nothing will say so.
@@ -73,14 +80,19 @@ class Reconciler {
   RouteSet actual() const { return actual_.value_or(RouteSet()); }
   const std::vector<Refusal>& refused() const { return refused_; }
   const std::optional<LocalNetwork>& local() const { return local_; }
+  // The Node that this machine is; null when there is none.
+  const std::shared_ptr<const Node>& self() const { return self_; }
 
  private:
   bool ReadWorld(PassReport* report);
   bool Readable(const Status& status, PassReport* report);
   void Guard(RoutePlan* plan, const NodeSnapshot& nodes, PassReport* report);
-  void Carry(const RoutePlan& plan, RouteSet desired, PassReport* report);
+  // Takes *desired where it is what is there now.
+  void Carry(const RoutePlan& plan, RouteSet* desired, PassReport* report);
   void Account(const RouteResult& result, PassReport* report);
   void LogRefusals(std::vector<Refusal> refused);
+  bool LinkIsDown() const;
+  bool AllFailed(const RouteSet& desired) const;
   void NoticeSelf(const NodeSnapshot& nodes);
 
   ReconcilerOptions options_;
@@ -95,6 +107,7 @@ class Reconciler {
   RetrySet retries_;
   Backoff read_backoff_;
   std::string read_error_;
+  std::shared_ptr<const Node> self_;
   bool self_missing_ = false;
   size_t logged_ = 0;  // Lines about single routes in this pass.
 };

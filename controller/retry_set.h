@@ -30,6 +30,7 @@ class RetrySet {
   void Succeeded(const IpPrefix& dst) { entries_.erase(dst); }
 
   size_t size() const { return entries_.size(); }
+  bool Has(const IpPrefix& dst) const { return entries_.contains(dst); }
   // Something has changed that may have been the reason: all may be tried again now. What waits
   // after another failure goes on growing.
   void AllDue();

@@ -46,7 +46,9 @@ AgentProcess::AgentProcess(const std::string& kubeconfig, const std::string& nod
                                     "--kubeconfig=" + kubeconfig,
                                     "--node_name=" + node_name,
                                     "--resync_period=24h",
-                                    "--cleanup_on_exit"};
+                                    "--cleanup_on_exit",
+                                    "--cni_bin_dir=",
+                                    "--cni_conf_dir="};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

@@ -155,6 +155,8 @@ void KernelLog::Clear() {
 void AgentTest::SetUp() {
   PODROUTE_ENTER_NETNS_OR_SKIP();
   dir_ = std::make_unique<TempDir>();
+  // As the agent would: it makes routes of the kernel's own, which are no business of most tests.
+  Shell("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
   lan_ = AddLan("lan", "192.168.0.1/24 fd00:192:168::1/64");
   auto netlink = NetlinkSocket::Create();
   ASSERT_TRUE(netlink.ok()) << netlink.status().message();
@@ -217,6 +219,12 @@ ChildProcess& AgentTest::Start(std::vector<std::string> arguments, bool unprivil
     return a == "cleanup" || a.starts_with("--kubeconfig") || a.starts_with("--from_file");
   });
   if (!has_config && server_) arguments.push_back("--kubeconfig=" + server_->kubeconfig());
+  // Never this machine's own directories. In front, where a test's own flags win.
+  if (std::any_of(arguments.begin(), arguments.end(),
+                  [](const std::string& a) { return a == "run" || a == "cleanup"; })) {
+    arguments.insert(arguments.begin() + 1,
+                     {"--cni_bin_dir=" + BinDir(), "--cni_conf_dir=" + ConfDir()});
+  }
   const char* path = std::getenv("PATH");
   ChildProcessOptions options{
       .argv = std::move(arguments),

@@ -74,6 +74,11 @@ class AgentTest : public ::testing::Test {
   // How often the server was asked: Asked("list nodes").
   int Asked(const std::string& what);
 
+  // Where `run` installs and `cleanup` removes, unless told otherwise.
+  std::string BinDir() const { return dir_->File("cni/bin"); }
+  std::string ConfDir() const { return dir_->File("cni/net.d"); }
+  std::string Conflist() const { return ConfDir() + "/10-podroute.conflist"; }
+
   // `podroute VERB ARGUMENTS`, with the server's kubeconfig unless there is a --kubeconfig.
   ChildProcess& Start(std::vector<std::string> arguments, bool unprivileged = false);
   // `podroute run` as node1, which polls nothing: a resync is an hour away.

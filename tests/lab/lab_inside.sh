@@ -14,6 +14,9 @@ declare -a agent_flags
 : "${name:?}" "${bin:?}" "${nodes:?}" "${mode:?}" "${backend:?}" "${dual_stack:?}"
 machines=$state/machines
 api_address=192.168.0.253
+# On a machine of the lab, which has a /run of its own; the rest of the file system is the real one's.
+cni_bin_dir=/run/cni/bin
+cni_conf_dir=/run/cni/net.d
 api_url=https://$api_address:6443
 
 fail() {
@@ -51,6 +54,7 @@ in_machine() {
 # The same instead of this shell, so that a signal reaches the command; podroute and kubectl work there.
 exec_in_machine() {
   export PATH=$bin/controller:$PATH KUBECONFIG=$state/kubeconfig
+  export PODROUTE_CNI_BIN_DIR=$cni_bin_dir PODROUTE_CNI_CONF_DIR=$cni_conf_dir
   nsenter() { exec nsenter "$@"; }
   in_machine "$@"
 }
@@ -172,7 +176,8 @@ agent() {
   local machine=${1:-} action=${2:-}
   shift 2 || fail "usage: lab.sh agent MACHINE start|stop|kill|pid"
   local pid_file=$machines/$machine/agent.pid
-  local -a command=("$bin/controller/podroute" run "--kubeconfig=$state/kubeconfig")
+  local -a command=("$bin/controller/podroute" run "--kubeconfig=$state/kubeconfig"
+    "--cni_bin_dir=$cni_bin_dir" "--cni_conf_dir=$cni_conf_dir")
   if [[ $machine == router ]]; then
     command+=(--mode=router "--backend=$backend")
   else

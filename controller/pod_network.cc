@@ -1,0 +1,71 @@
+#include "controller/pod_network.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cni/conflist.h"
+
+namespace podroute {
+namespace {
+
+constexpr uint32_t kUsualMtu = 1500;
+
+}  // namespace
+
+std::vector<IpPrefix> UsablePodCidrs(const Node& self, const std::vector<Refusal>& refused,
+                                     std::vector<std::string>* problems) {
+  // Refusals name both in printable form.
+  const std::string name = Printable(self.name);
+  auto is_refused = [&](const std::string& text) {
+    return std::any_of(refused.begin(), refused.end(), [&](const Refusal& refusal) {
+      return refusal.node == name && (refusal.cidr.empty() || refusal.cidr == Printable(text));
+    });
+  };
+  std::vector<IpPrefix> usable;
+  for (const std::string& text : self.pod_cidrs) {
+    Result<IpPrefix> prefix = IpPrefix::Parse(text);
+    if (!prefix.ok() || is_refused(text)) continue;
+    if (Status status = CheckPodCidr(*prefix); !status.ok()) {
+      problems->push_back(status.message());
+      continue;
+    }
+    bool overlaps = std::any_of(usable.begin(), usable.end(),
+                                [&](const IpPrefix& other) { return other.Overlaps(*prefix); });
+    if (!overlaps) usable.push_back(*prefix);
+  }
+  return usable;
+}
+
+std::vector<LocalLink> LinksOfNode(const Node& self, const LocalNetwork& local) {
+  std::vector<int> ifindexes;
+  for (const std::string& text : self.internal_ips) {
+    Result<IpAddress> address = IpAddress::Parse(text);
+    if (!address.ok()) continue;
+    for (const LocalAddress& own : local.addresses) {
+      if (own.address == *address) ifindexes.push_back(own.ifindex);
+    }
+  }
+  std::vector<LocalLink> links = LinksByIndex(ifindexes, local);
+  std::erase_if(links, [](const LocalLink& link) { return link.loopback; });
+  return links;
+}
+
+std::vector<LocalLink> LinksByIndex(const std::vector<int>& ifindexes, const LocalNetwork& local) {
+  std::vector<LocalLink> links;
+  for (const LocalLink& link : local.links) {
+    if (std::find(ifindexes.begin(), ifindexes.end(), link.ifindex) != ifindexes.end()) {
+      links.push_back(link);
+    }
+  }
+  return links;
+}
+
+uint32_t PodMtu(const std::vector<LocalLink>& uplinks) {
+  uint32_t least = 0;
+  for (const LocalLink& link : uplinks) {
+    if (link.mtu != 0 && (least == 0 || link.mtu < least)) least = link.mtu;
+  }
+  return least == 0 ? kUsualMtu : least;
+}
+
+}  // namespace podroute

@@ -1,0 +1,143 @@
+// `podroute cleanup` on a node that had pods.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "base/file.h"
+#include "tests/cni/cni_test_util.h"
+#include "tests/controller/agent_test_util.h"
+
+namespace podroute {
+namespace {
+
+namespace fs = std::filesystem;
+
+class AgentCleanupTest : public AgentTest {
+ protected:
+  void SetUp() override {
+    AgentTest::SetUp();
+    if (IsSkipped()) return;
+    StartServer();
+    PutNodes({UsualNode(1), UsualNode(2), UsualNode(3)});
+    StartAgentAndWait();
+    ASSERT_TRUE(Eventually("the conflist", [&] { return fs::exists(Conflist()); }));
+    ASSERT_EQ(StopAgent(), 0);
+  }
+  std::string Plugin() const { return BinDir() + "/podroute-cni"; }
+  std::string Loopback() const { return BinDir() + "/loopback"; }
+
+  // As a container runtime does, with the plugin that is installed and the conflist's own entry,
+  // but for where reservations are kept.
+  void CallPlugin(const std::string& command, const TestPod& pod) {
+    std::string conflist = ReadFile(Conflist()).value();
+    size_t begin = conflist.find("{\"type\"");
+    std::string conf = R"({"cniVersion":"1.0.0","name":"podroute",)" +
+                       conflist.substr(begin + 1, conflist.rfind("]}") - begin - 1);
+    const std::string data_dir = "/run/cni-ipam-state";
+    conf.replace(conf.find(data_dir), data_dir.size(), dir_->File("ipam"));
+    Shell("CNI_COMMAND=" + command + " CNI_CONTAINERID=c1 CNI_NETNS=" + pod.path() +
+          " CNI_IFNAME=eth0 CNI_PATH=" + BinDir() + " " + Plugin() + " <" +
+          WriteTemp("conf", conf));
+  }
+  static bool HasBridge() { return TryShell("ip link show cni0") == 0; }
+};
+
+TEST_F(AgentCleanupTest, RemovesAllThatIsOursAndSaysWhat) {
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_EQ(cleanup.out, "removed " + Conflist() +
+                             "\nremoved 4 routes and 4 nexthop objects\nremoved " + Loopback() +
+                             "\nremoved " + Plugin() + "\n");
+  EXPECT_EQ(OurRoutes(), "");
+  EXPECT_TRUE(fs::is_empty(BinDir()));
+  EXPECT_TRUE(fs::is_empty(ConfDir()));
+}
+
+TEST_F(AgentCleanupTest, ASecondRunSaysThatNothingIsLeft) {
+  Run({"cleanup"});
+  Ran again = Run({"cleanup"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(again.out, "nothing of podroute's is left here\n");
+}
+
+// Whatever is written first is gone first: what cannot be removed keeps all that comes after it.
+TEST_F(AgentCleanupTest, TheConflistGoesBeforeTheFirstRoute) {
+  fs::remove(Conflist());
+  fs::create_directory(Conflist());  // unlink(2) does not take it.
+  kernel_->Clear();
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 1);
+  EXPECT_EQ(cleanup.out, "");
+  EXPECT_EQ(cleanup.err, "podroute: remove " + Conflist() + ": Is a directory\n");
+  EXPECT_EQ(kernel_->text(), "");
+  EXPECT_EQ(OurRoutes(), UsualRoutes(2, 3));
+  EXPECT_TRUE(fs::exists(Plugin()));
+}
+
+TEST_F(AgentCleanupTest, WhilePodsAreAttachedTheirBridgeAndPluginStay) {
+  TestPod pod;
+  CallPlugin("ADD", pod);
+  const std::string conflist = ReadFile(Conflist()).value();
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_NE(cleanup.out.find("left cni0 and the plugin: 1 pod is attached still"),
+            std::string::npos)
+      << cleanup.out;
+  EXPECT_FALSE(fs::exists(Conflist()));
+  EXPECT_EQ(OurRoutes(), "");
+  EXPECT_TRUE(HasBridge());
+  EXPECT_TRUE(fs::exists(Plugin()));
+  EXPECT_TRUE(fs::exists(Loopback()));
+  // The plugin is there for the pod's end.
+  dir_->Write("cni/net.d/10-podroute.conflist", conflist);
+  CallPlugin("DEL", pod);
+  fs::remove(Conflist());
+  cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.out, "removed cni0\nremoved " + Loopback() + "\nremoved " + Plugin() + "\n");
+  EXPECT_FALSE(HasBridge());
+}
+
+TEST_F(AgentCleanupTest, SomebodyElsesBridgeAndPortsStay) {
+  TestPod pod;
+  CallPlugin("ADD", pod);
+  CallPlugin("DEL", pod);
+  // Ours, but somebody else uses it.
+  Shell("ip link set lanp master cni0");
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_NE(cleanup.out.find("left cni0: links that are not ours are attached to it\n"),
+            std::string::npos)
+      << cleanup.out;
+  EXPECT_TRUE(HasBridge());
+  EXPECT_FALSE(fs::exists(Plugin()));
+  // One of that name that is not ours, as flannel has it.
+  Shell("ip link del cni0; ip link add cni0 type bridge; ip address add 10.244.1.1/24 dev cni0");
+  EXPECT_EQ(Run({"cleanup"}).out, "nothing of podroute's is left here\n");
+  EXPECT_TRUE(HasBridge());
+}
+
+TEST_F(AgentCleanupTest, SomebodyElsesLoopbackAndConfigurationsStay) {
+  fs::remove(Loopback());
+  std::ofstream(Loopback()) << "somebody else's";
+  std::ofstream(ConfDir() + "/05-foo.conf") << "{}";
+  std::ofstream(Conflist()) << "ours, whatever is in it";
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_TRUE(fs::exists(Loopback()));
+  EXPECT_TRUE(fs::exists(ConfDir() + "/05-foo.conf"));
+  EXPECT_FALSE(fs::exists(Plugin()));
+  EXPECT_FALSE(fs::exists(Conflist()));
+}
+
+TEST_F(AgentCleanupTest, WithoutDirectoriesFilesStay) {
+  Ran cleanup = Run({"cleanup", "--cni_bin_dir=", "--cni_conf_dir="});
+  EXPECT_EQ(cleanup.out, "removed 4 routes and 4 nexthop objects\n");
+  EXPECT_TRUE(fs::exists(Plugin()));
+  EXPECT_TRUE(fs::exists(Conflist()));
+}
+
+}  // namespace
+}  // namespace podroute
