@@ -1,4 +1,7 @@
+#include <linux/netlink.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -7,11 +10,13 @@
 #include "cni/conflist.h"
 #include "cni/link_ops.h"
 #include "cni/link_removal.h"
+#include "cni/nat_layout.h"
 #include "controller/cni_files.h"
 #include "controller/kernel_options.h"
 #include "controller/verbs.h"
 #include "routing/kernel_backend.h"
 #include "routing/netlink_socket.h"
+#include "routing/nft_codec.h"
 
 namespace podroute {
 namespace {
@@ -79,6 +84,28 @@ class Cleanup {
     return false;
   }
 
+  // Port mappings, masquerading and address checks of pods, which are gone.
+  Status RemoveNftTables() {
+    for (uint8_t family : {kNftInet, kNftBridge}) {
+      auto netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
+      if (!netlink.ok()) return Status::Ok();  // A kernel without it has no tables.
+      NftTransaction transaction(kNatTable, std::nullopt, family);
+      transaction.DeleteTable();
+      PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures,
+                                (*netlink)->Execute(transaction.Finish()));
+      const std::string name =
+          std::string("nftables table ") + (family == kNftInet ? "inet " : "bridge ") + kNatTable;
+      if (failures.empty()) {
+        Say("removed " + name);
+      } else if (failures[0].error == EPERM || failures[0].error == EACCES) {
+        return failures[0].ToStatus("remove " + name);
+      }
+      // Anything else means that there is none: ENOENT, or what kernels without nftables or without
+      // this family of it say.
+    }
+    return Status::Ok();
+  }
+
   Status RemovePlugin() {
     if (options_.cni_bin_dir.empty()) return Status::Ok();
     // Before the plugin, by which it is known to be ours.
@@ -111,7 +138,10 @@ Result<int> CleanupVerb(const Options& options) {
   PODROUTE_RETURN_IF_ERROR(cleanup.RemoveConflist());
   PODROUTE_RETURN_IF_ERROR(cleanup.RemoveRoutes());
   PODROUTE_ASSIGN_OR_RETURN(bool pods_attached, cleanup.RemoveBridge());
-  if (!pods_attached) PODROUTE_RETURN_IF_ERROR(cleanup.RemovePlugin());
+  if (!pods_attached) {
+    PODROUTE_RETURN_IF_ERROR(cleanup.RemoveNftTables());
+    PODROUTE_RETURN_IF_ERROR(cleanup.RemovePlugin());
+  }
   cleanup.RemoveLeftovers();
   if (!cleanup.found()) std::printf("nothing of podroute's is left here\n");
   return 0;

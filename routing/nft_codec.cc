@@ -331,6 +331,8 @@ void NftTransaction::AddTable(std::string_view comment) {
   PutComment(batch_, NFTA_TABLE_USERDATA, kComment, comment);
 }
 
+void NftTransaction::DeleteTable() { Start(NFT_MSG_DELTABLE, 0); }
+
 void NftTransaction::AddMap(const NftMap& map) {
   constexpr uint32_t kVerdictType = 0xffffff00;  // NFT_DATA_VERDICT
   Start(NFT_MSG_NEWSET, NLM_F_CREATE);

@@ -138,6 +138,8 @@ class NftTransaction {
 
   // What is there already stays.
   void AddTable(std::string_view comment);
+  // With all that is in it. ENOENT when it is not there.
+  void DeleteTable();
   void AddMap(const NftMap& map);
   void AddSet(const NftSet& set);
   // The chain holds just these rules afterwards. All chains must be there before a rule or an

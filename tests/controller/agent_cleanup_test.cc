@@ -100,6 +100,18 @@ TEST_F(AgentCleanupTest, WhilePodsAreAttachedTheirBridgeAndPluginStay) {
   EXPECT_FALSE(HasBridge());
 }
 
+TEST_F(AgentCleanupTest, TablesOfNftablesThatAreOursGoAndOthersStay) {
+  if (TryShell("nft add table inet podroute-cni") != 0) GTEST_SKIP() << "no nftables here";
+  Shell(
+      "set -e; nft add chain inet podroute-cni c; nft add rule inet podroute-cni c accept;"
+      "nft add table bridge podroute-cni; nft add table inet others");
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_NE(cleanup.out.find("removed nftables table inet podroute-cni\n"), std::string::npos);
+  EXPECT_NE(cleanup.out.find("removed nftables table bridge podroute-cni\n"), std::string::npos);
+  EXPECT_EQ(Shell("nft list tables"), "table inet others\n");
+}
+
 TEST_F(AgentCleanupTest, SomebodyElsesBridgeAndPortsStay) {
   TestPod pod;
   CallPlugin("ADD", pod);
