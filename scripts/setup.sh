@@ -33,6 +33,11 @@ packages=(
 # Debian's kubectl cannot be installed beside another package that brings one.
 command -v kubectl >/dev/null || packages+=(kubernetes-client)
 
+# Others bring these too, and Debian's would take their place.
+command -v containerd >/dev/null || packages+=(containerd)
+command -v runc >/dev/null || packages+=(runc)
+command -v busybox >/dev/null || packages+=(busybox-static)
+
 fail() {
   echo "setup.sh: $*" >&2
   exit 1

@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# Containers that containerd and runc start with the plugin and the configuration that `podroute run` has
+# installed on a node of the lab. The containerd is this test's own, in the node's network and process
+# namespaces, with mounts, sockets and folders of its own; the machine's is not touched.
+# shellcheck source=../lab/test_lib.sh
+source "$(dirname "$0")/../lab/test_lib.sh"
+
+# Of containerd and of the control groups that runc makes.
+group=podroute-test-$$
+
+# --- What runs on the node: containerd_test.sh --on-node GROUP WORK CMD...
+
+on_node() {
+  local work=$2
+  export CONTAINERD_ADDRESS=$work/containerd.sock CONTAINERD_NAMESPACE=$1 CONTAINERD_SNAPSHOTTER=native
+  shift 2
+  # The node's /sys shows its own links, but has no control groups: they are in the one below.
+  umount /sys
+  # ctr knows the usual places only. Elsewhere /etc and /opt are as they were.
+  mkdir -p "$work"/{etc,opt/cni/bin,root,state}
+  cp -a /etc/. "$work/etc"
+  mkdir -p "$work/etc/cni/net.d"
+  mount --bind "$work/etc" /etc
+  mount --bind "$work/opt" /opt
+  mount --bind "$PODROUTE_CNI_BIN_DIR" /opt/cni/bin
+  mount --bind "$PODROUTE_CNI_CONF_DIR" /etc/cni/net.d
+  cat >"$work/config.toml" <<TOML
+version = 2
+root = "$work/root"
+state = "$work/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "$CONTAINERD_ADDRESS"
+[ttrpc]
+  address = "$CONTAINERD_ADDRESS.ttrpc"
+TOML
+  containerd --config "$work/config.toml" >"$work/log" 2>&1 &
+  containerd=$!
+  trap 'kill $containerd; wait $containerd || true' EXIT
+  wait_for 30 ctr version
+  make_image "$work/image.tar"
+  ctr image import "$work/image.tar" >/dev/null
+  "$@"
+}
+
+sha() { sha256sum "$1" | cut -d' ' -f1; }
+
+blob() {  # TYPE FILE: as another file of the image names it
+  jq -cn --arg type "$1" --arg digest "sha256:$(sha "$2")" --argjson size "$(stat -c%s "$2")" \
+    '{mediaType: $type, digest: $digest, size: $size}'
+}
+
+make_image() {  # FILE: an archive in the format of the Open Container Initiative with busybox in it
+  local dir=${1%.tar} type=application/vnd.oci.image applet part
+  mkdir -p "$dir"/root/{bin,etc,proc,sys,dev,tmp} "$dir/oci/blobs/sha256"
+  cp "$(command -v busybox)" "$dir/root/bin/busybox"
+  for applet in sh ip ping ping6 sleep wget; do ln -s busybox "$dir/root/bin/$applet"; done
+  tar -C "$dir/root" --owner=0 --group=0 -cf "$dir/layer" .
+  jq -cn --arg layer "sha256:$(sha "$dir/layer")" --arg arch "$(dpkg --print-architecture)" '{architecture: $arch,
+    os: "linux", config: {Env: ["PATH=/bin"]}, rootfs: {type: "layers", diff_ids: [$layer]}}' >"$dir/config"
+  jq -cn --argjson config "$(blob $type.config.v1+json "$dir/config")" \
+    --argjson layer "$(blob $type.layer.v1.tar "$dir/layer")" \
+    '{schemaVersion: 2, mediaType: "'$type'.manifest.v1+json", config: $config, layers: [$layer]}' >"$dir/manifest"
+  jq -cn --argjson manifest "$(blob $type.manifest.v1+json "$dir/manifest")" '{schemaVersion: 2,
+    manifests: [$manifest + {annotations: {"io.containerd.image.name": "localhost/busybox:1"}}]}' >"$dir/oci/index.json"
+  echo '{"imageLayoutVersion":"1.0.0"}' >"$dir/oci/oci-layout"
+  for part in layer config manifest; do cp "$dir/$part" "$dir/oci/blobs/sha256/$(sha "$dir/$part")"; done
+  tar -C "$dir/oci" -cf "$1" .
+}
+
+container() { ctr run --cni "$@"; }  # [FLAGS] localhost/busybox:1 NAME CMD...
+
+# Prints what a container sees, and what is left of it on the node afterwards.
+reach() {  # ADDRESS ADDRESS6: a pod's on another node
+  # shellcheck disable=SC2016  # for the container's shell
+  container --rm localhost/busybox:1 reach sh -ec '
+    ip -o address show eth0 | while read -r _ _ _ address _; do echo "address: $address"; done
+    ip -o link show eth0 | sed "s/.* mtu /mtu: /; s/ .*//" || true
+    ip link show lo | grep -q LOOPBACK,UP
+    ping -c1 -W10 "$1" >/dev/null && echo "ping: $1"
+    ping6 -c1 -W10 "$2" >/dev/null && echo "ping: $2"
+    wget -qO- "http://$1/" && wget -qO- "http://[$2]/"' sh "$1" "$2" </dev/null
+  echo "links left: $(ip -o link show master cni0 | wc -l)"
+  echo "reservations left: $(find /run/cni-ipam-state -name '*.*.*.*' | wc -l)"
+}
+
+# Keeps a container until standard input ends; says its address.
+stay() {
+  container --detach localhost/busybox:1 stay sleep 100000 </dev/null
+  ctr task exec --exec-id address stay ip -4 -o address show eth0 | sed -E 's/.* inet ([0-9.]+).*/\1/' | tr -d '\r'
+  read -r _ || true
+  ctr task kill --signal KILL stay
+  wait_for 30 stopped stay
+  ctr task delete stay >/dev/null 2>&1 || true
+  ctr container delete stay
+}
+
+stopped() { ctr task ls | grep -q "^$1 .*STOPPED"; }
+
+if [[ ${1:-} == --on-node ]]; then
+  shift
+  on_node "$@"
+  exit
+fi
+
+# --- The cases.
+
+need_containers() {
+  local program
+  for program in containerd containerd-shim-runc-v2 ctr runc busybox; do
+    command -v "$program" >/dev/null || skip "there is no $program: apt-get install containerd runc busybox-static"
+  done
+  ((EUID == 0)) || skip "containerd needs root"
+  [[ $(head -c 65536 "$(command -v busybox)" | tr -d '\0' | grep -c ld-linux) == 0 ]] ||
+    skip "busybox is linked dynamically: apt-get install busybox-static"
+  local made=false hierarchy
+  while read -r hierarchy; do
+    if mkdir "$hierarchy/$group" 2>/dev/null; then made=true; fi
+  done < <(hierarchies)
+  $made || skip "runc needs control groups, and this process may make none"
+}
+
+hierarchies() { awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts; }
+
+cluster_up() {
+  work=$(mktemp -d)
+  # shellcheck disable=SC2064,SC2031  # now; and it is this subshell's
+  trap "end_labs $LAB_NAME; remove_groups; rm -rf '$work'" EXIT
+  need_containers
+  lab_up --nodes 2 --dual-stack
+  wait_for 10 lab exec master1 test -e /run/cni/net.d/10-podroute.conflist
+}
+
+remove_groups() {  # the innermost first; with the lab their processes have gone
+  local hierarchy
+  while read -r hierarchy; do
+    [[ ! -d $hierarchy/$group ]] || find "$hierarchy/$group" -depth -type d -exec rmdir {} + || true
+  done < <(hierarchies)
+}
+
+on_master() { lab exec master1 unshare --mount bash "$(realpath "$0")" --on-node "$group" "$work/node" "$@"; }
+
+AContainerReachesAPodOnAnotherNodeByPingAndHttpAndLeavesNothingBehind() {
+  local addresses output
+  cluster_up
+  mapfile -t addresses < <(lab pod worker1 server)
+  mkdir "$work/www"
+  echo "from a pod on another node" >"$work/www/index.html"
+  lab exec server busybox httpd -f -p '[::]:80' -h "$work/www" &
+  disown
+  output=$(on_master reach "${addresses[@]}") || fail "$output; $(tail -n 5 "$work/node/log")"
+  expect_contains "what the container saw" "address: 10.244.1." "$output"
+  expect_contains "what the container saw" "address: fd00:10:244:1:" "$output"
+  expect_contains "what the container saw" "ping: ${addresses[0]}" "$output"
+  expect_contains "what the container saw" "ping: ${addresses[1]}" "$output"
+  expect_eq "pages" 2 "$(grep -c 'from a pod on another node' <<<"$output")"
+  expect_contains "the node afterwards" "links left: 0" "$output"
+  expect_contains "the node afterwards" "reservations left: 0" "$output"
+}
+
+APodOnAnotherNodeReachesAContainer() {
+  local address
+  cluster_up
+  lab pod worker1 client
+  mkfifo "$work/end"
+  on_master stay >"$work/address" <"$work/end" 2>"$work/errors" &
+  local end
+  exec {end}>"$work/end"
+  wait_for 60 test -s "$work/address" -o -s "$work/errors"
+  address=$(<"$work/address")
+  lab exec client ping -c1 -W10 "$address" >/dev/null || fail "no answer from '$address'; $(cat "$work/errors")"
+  exec {end}>&-
+  wait $! || fail "$(cat "$work/errors")"
+}
+
+run_tests "$@"
