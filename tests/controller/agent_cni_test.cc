@@ -1,11 +1,11 @@
 // `podroute run` as the one who makes a node Ready: plugin, conflist, kernel settings.
 
 #include <gtest/gtest.h>
-#include <sys/stat.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <string>
 
 #include "base/file.h"
@@ -271,6 +271,22 @@ TEST_F(AgentCniTest, ADefaultRouteThatARouterAnnouncedOutlivesForwarding) {
   EXPECT_EQ(Sysctl("net.ipv6.conf.other.accept_ra"), "1");
 }
 
+TEST_F(AgentCniTest, WhatCannotBeSetIsNamedWithTheCommandThatMendsItAndTheRestGoesOn) {
+  Shell("sysctl -qw net.ipv4.ip_forward=0");
+  // As in a container that is not privileged.
+  bool may = unshare(CLONE_NEWNS) == 0 &&
+             mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+             mount("/proc/sys", "/proc/sys", nullptr, MS_BIND, nullptr) == 0 &&
+             mount("none", "/proc/sys", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) == 0;
+  if (!may) GTEST_SKIP() << "may not mount here";
+  PutNodes({UsualNodeV4(1), UsualNodeV4(2)});
+  StartAgentAndWait();
+  EXPECT_TRUE(ConflistHas("10.244.1.0/24"));
+  EXPECT_EQ(agent().Says("run: sysctl -w net.ipv4.ip_forward=1 error="), 1);
+  EXPECT_TRUE(Says("Read-only file system"));
+  umount("/proc/sys");
+}
+
 TEST_F(AgentCniTest, LocalModeInstallsForItsOwnNodeAndMakesNoRoute) {
   PutNodes({UsualNode(1), UsualNode(2), UsualNode(3)});
   StartLocalAgent();
@@ -320,9 +336,21 @@ TEST_F(AgentCniTest, LocalModeWaitsForItsNodeAndItsPodCidr) {
 
 TEST_F(AgentCniTest, LocalModeNeedsNoPrivilegesWhereTheKernelIsSetUpAlready) {
   PutNode(UsualNode(1));
-  StartLocalAgent();
+  Start({"run", "--mode=local", "--node_name=node1"}, /*unprivileged=*/true);
   EXPECT_TRUE(ConflistHas("10.244.1.0/24"));
   EXPECT_EQ(agent().Says("sysctl"), 0);
+  EXPECT_EQ(StopAgent(), 0);
+}
+
+TEST_F(AgentCniTest, LocalModeLeavesRoutesAloneAlsoWhenItCleansUp) {
+  PutNodes({UsualNode(1), UsualNode(2)});
+  StartAgentAndWait();
+  EXPECT_EQ(StopAgent(), 0);
+  StartLocalAgent({"--cleanup_on_exit"});
+  EXPECT_TRUE(Says("listed nodes count=1"));
+  EXPECT_EQ(StopAgent(), 0);
+  EXPECT_FALSE(HasConflist());
+  EXPECT_EQ(OurRoutes(), UsualRoutes(2, 2));
 }
 
 }  // namespace

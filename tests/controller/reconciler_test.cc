@@ -84,6 +84,43 @@ TEST_F(ReconcilerTest, Rule2RoutesOfNodesThatVanishedWhileWeWereDownGo) {
   EXPECT_TRUE(report.in_place);
 }
 
+// One bad Node must not keep a node NotReady for ever.
+TEST_F(ReconcilerTest, RoutesAreUsableWhenAllHaveBeenTriedAndNotAllHaveFailed) {
+  EXPECT_FALSE(reconciler_->RunPass().usable) << "before the first list";
+  List(1, 2);
+  backend_.failures[Dst("10.0.1.0/24")] = Status(StatusCode::kInternal, "no");
+  backend_.failures[Dst("10.0.2.0/24")] = Status(StatusCode::kInternal, "no");
+  EXPECT_FALSE(reconciler_->RunPass().usable) << "all failed";
+  EXPECT_FALSE(reconciler_->RunPass().usable) << "and wait for their next try";
+  backend_.failures.erase(Dst("10.0.2.0/24"));
+  clock_.Advance(seconds(60));
+  PassReport report = reconciler_->RunPass();
+  EXPECT_TRUE(report.usable);
+  EXPECT_FALSE(report.in_place);
+  // A pass that cannot read what is there tells nothing.
+  backend_.read_error = Status(StatusCode::kUnavailable, "later");
+  reconciler_->InvalidateRoutes();
+  EXPECT_FALSE(reconciler_->RunPass().usable);
+}
+
+TEST_F(ReconcilerTest, ADeletionThatFailsOrWaitsKeepsNobodyFromUsingTheRoutes) {
+  backend_.world.emplace(Dst("10.9.9.0/24"), Via("192.168.0.9"));
+  backend_.failures[Dst("10.9.9.0/24")] = Status(StatusCode::kInternal, "no");
+  List(1, 1);
+  EXPECT_TRUE(reconciler_->RunPass().usable);
+}
+
+TEST_F(ReconcilerTest, WithoutAnyRouteToMakeANodeIsUsableUnlessItsLinkIsDown) {
+  local_.links[0].up = false;
+  List(1, 1);
+  EXPECT_FALSE(reconciler_->RunPass().usable);
+  local_.links[0].up = true;
+  reconciler_->InvalidateLocalNetwork();
+  EXPECT_TRUE(reconciler_->RunPass().usable);
+  List(1, 0, true);
+  EXPECT_TRUE(reconciler_->RunPass().usable) << "alone";
+}
+
 TEST_F(ReconcilerTest, APassInWhichNothingChangedTouchesNothing) {
   List(1, 100);
   reconciler_->RunPass();
