@@ -16,6 +16,7 @@ Result<ApiClient> ApiClient::Create(const Options& options) {
   ApiClient client;
   client.host = config.host;
   client.source = config.source;
+  if (config.in_cluster) client.pod_namespace = config.namespace_;
   TransportOptions transport;
   transport.user_agent = "podroute/" + std::string(kVersion);
   PODROUTE_ASSIGN_OR_RETURN(client.transport, NewCpprestTransport(std::move(config), transport));

@@ -17,8 +17,9 @@ struct ApiClient {
   static Result<ApiClient> Create(const Options& options);
 
   std::unique_ptr<HttpTransport> transport;
-  std::string host;    // Name or address, as configured.
-  std::string source;  // Where the configuration came from, for messages.
+  std::string host;           // Name or address, as configured.
+  std::string pod_namespace;  // Empty when not in a cluster, or not known.
+  std::string source;         // Where the configuration came from, for messages.
 };
 
 }  // namespace podroute

@@ -11,8 +11,10 @@
 #include "cni/link_ops.h"
 #include "cni/link_removal.h"
 #include "cni/nat_layout.h"
+#include "controller/backend_factory.h"
 #include "controller/cni_files.h"
 #include "controller/kernel_options.h"
+#include "controller/route_keeper.h"
 #include "controller/verbs.h"
 #include "routing/kernel_backend.h"
 #include "routing/netlink_socket.h"
@@ -131,9 +133,29 @@ class Cleanup {
   bool found_ = false;
 };
 
+// Nothing of a node's is on a router.
+Result<int> CleanupRouter(const Options& options) {
+  RemovedCounts removed;
+  if (options.router.backend == BackendKind::kKernel) {
+    PODROUTE_ASSIGN_OR_RETURN(auto backend, KernelBackend::Create(ToKernelOptions(options)));
+    PODROUTE_ASSIGN_OR_RETURN(removed, backend->RemoveAllOwned());
+    std::printf("removed %zu routes and %zu nexthop objects\n", removed.routes, removed.nexthops);
+  } else {
+    PODROUTE_ASSIGN_OR_RETURN(auto backend, MakeDaemonBackend(options, {}));
+    PODROUTE_ASSIGN_OR_RETURN(removed, RemoveAllOwned(*backend));
+    std::printf("removed %zu routes\n", removed.routes);
+  }
+  if (removed.nexthops_in_use > 0) {
+    std::printf("left %zu nexthop objects that routes which are not ours refer to\n",
+                removed.nexthops_in_use);
+  }
+  return 0;
+}
+
 }  // namespace
 
 Result<int> CleanupVerb(const Options& options) {
+  if (options.mode == Mode::kRouter) return CleanupRouter(options);
   Cleanup cleanup(options);
   PODROUTE_RETURN_IF_ERROR(cleanup.RemoveConflist());
   PODROUTE_RETURN_IF_ERROR(cleanup.RemoveRoutes());

@@ -3,6 +3,7 @@
 
 #include "controller/options.h"
 #include "routing/kernel_backend.h"
+#include "routing/owner.h"
 
 namespace podroute {
 
@@ -11,6 +12,7 @@ inline KernelOptions ToKernelOptions(const Options& options) {
   kernel.mark.table = options.route_table;
   kernel.mark.protocol = options.route_protocol;
   kernel.mark.metric = options.route_metric;
+  kernel.nexthop_ids = OwnerNexthopIds(options.router.owner);
   return kernel;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "routing/owner.h"
 
 DEFINE_string(mode, "host",
               "host: direct routes on every node; router: one shared router; local: no routes");
@@ -25,7 +26,6 @@ DEFINE_string(node_name, "",
 DEFINE_string(from_file, "",
               "Nodes from `kubectl get nodes -o json` or `-o yaml`; '-' is standard input");
 DEFINE_string(cluster_cidr, "", "prefixes that podCIDRs must lie in, comma separated; empty: any");
-DEFINE_string(backend, "kernel", "where routes are kept: kernel");
 DEFINE_string(output, "ip", "ip (commands that a shell runs), table or json");
 DEFINE_string(
     against, "",
@@ -54,29 +54,32 @@ namespace podroute {
 namespace {
 
 const std::map<std::string, std::vector<std::string>>& FlagVerbs() {
-  static const auto& verbs = *new std::map<std::string, std::vector<std::string>>{
-      {"mode", {"run", "plan"}},
-      {"kubeconfig", {"run", "plan"}},
-      {"context", {"run", "plan"}},
-      {"node_name", {"run", "plan"}},
-      {"from_file", {"plan"}},
-      {"cluster_cidr", {"run", "plan"}},
-      {"backend", {"run", "plan"}},
-      {"output", {"plan"}},
-      {"against", {"plan"}},
-      {"detailed_exitcode", {"plan"}},
-      {"route_table", {"run", "plan", "cleanup"}},
-      {"route_protocol", {"run", "plan", "cleanup"}},
-      {"route_metric", {"run", "plan", "cleanup"}},
-      {"resync_period", {"run"}},
-      {"max_delete_fraction", {"run"}},
-      {"cleanup_on_exit", {"run"}},
-      {"metrics_address", {"run"}},
-      {"cni_bin_dir", {"run", "cleanup"}},
-      {"cni_conf_dir", {"run", "cleanup"}},
-      {"cni_plugin", {"run"}},
-      {"cni_mtu", {"run"}},
-  };
+  static const auto& verbs = *[] {
+    auto* all = new std::map<std::string, std::vector<std::string>>{
+        {"mode", {"run", "plan", "cleanup"}},
+        {"kubeconfig", {"run", "plan"}},
+        {"context", {"run", "plan"}},
+        {"node_name", {"run", "plan"}},
+        {"from_file", {"plan"}},
+        {"cluster_cidr", {"run", "plan"}},
+        {"output", {"plan"}},
+        {"against", {"plan"}},
+        {"detailed_exitcode", {"plan"}},
+        {"route_table", {"run", "plan", "cleanup"}},
+        {"route_protocol", {"run", "plan", "cleanup"}},
+        {"route_metric", {"run", "plan", "cleanup"}},
+        {"resync_period", {"run"}},
+        {"max_delete_fraction", {"run"}},
+        {"cleanup_on_exit", {"run"}},
+        {"metrics_address", {"run"}},
+        {"cni_bin_dir", {"run", "cleanup"}},
+        {"cni_conf_dir", {"run", "cleanup"}},
+        {"cni_plugin", {"run"}},
+        {"cni_mtu", {"run"}},
+    };
+    for (auto& [flag, its_verbs] : ListRouterFlags()) all->emplace(flag, std::move(its_verbs));
+    return all;
+  }();
   return verbs;
 }
 
@@ -238,30 +241,6 @@ Status CheckVerbName(const std::string& verb) {
                " ('podroute help' lists them)");
 }
 
-template <typename T>
-Result<T> ParseNumber(const std::string& flag, const std::string& text, uint64_t least,
-                      uint64_t most) {
-  uint64_t value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
-    return Wrong("--" + flag + "=" + Printable(text) + ": not a whole number from " +
-                 std::to_string(least) + " to " + std::to_string(most));
-  }
-  return static_cast<T>(value);
-}
-
-// Finds the flag's value in a list of (word, value).
-template <typename T>
-Result<T> ParseWord(const std::string& flag, const std::string& text,
-                    const std::vector<std::pair<std::string, T>>& words) {
-  std::string names;
-  for (const auto& [word, value] : words) {
-    if (word == text) return value;
-    if (!word.empty()) names += (names.empty() ? "" : ", ") + word;
-  }
-  return Wrong("--" + flag + "=" + Printable(text) + ": not one of " + names);
-}
-
 std::string ResolveNodeName(const EnvironmentLookup& environment) {
   if (!FLAGS_node_name.empty()) return FLAGS_node_name;
   if (std::string name = environment("NODE_NAME"); !name.empty()) return name;
@@ -346,46 +325,13 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
   return line;
 }
 
-Result<Duration> ParseDuration(std::string_view text) {
-  static constexpr std::pair<std::string_view, Duration> kUnits[] = {
-      {"ms", std::chrono::milliseconds(1)}, {"us", std::chrono::microseconds(1)},
-      {"s", std::chrono::seconds(1)},       {"m", std::chrono::minutes(1)},
-      {"h", std::chrono::hours(1)},
-  };
-  auto wrong = [&] {
-    return Wrong("\"" + Printable(text) + "\" is not a duration such as 60s, 1m30s or 500ms");
-  };
-  Duration total{0};
-  if (text.empty()) return wrong();
-  for (std::string_view rest = text; !rest.empty();) {
-    uint32_t count = 0;
-    auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), count);
-    if (error != std::errc()) return wrong();
-    rest.remove_prefix(static_cast<size_t>(end - rest.data()));
-    const auto* unit = std::find_if(std::begin(kUnits), std::end(kUnits),
-                                    [&](const auto& u) { return rest.starts_with(u.first); });
-    if (unit == std::end(kUnits)) return wrong();
-    if (count > std::chrono::hours(24 * 365) / unit->second) return wrong();
-    total += unit->second * count;
-    if (total > std::chrono::hours(24 * 365)) return wrong();
-    rest.remove_prefix(unit->first.size());
-  }
-  return total;
-}
-
 Result<Options> ReadOptions(const EnvironmentLookup& environment) {
   Options options;
   PODROUTE_ASSIGN_OR_RETURN(
       options.mode,
       ParseWord<Mode>("mode", FLAGS_mode,
                       {{"host", Mode::kHost}, {"local", Mode::kLocal}, {"router", Mode::kRouter}}));
-  PODROUTE_ASSIGN_OR_RETURN(
-      bool kernel,
-      ParseWord<bool>("backend", FLAGS_backend,
-                      {{"kernel", true}, {"bird", false}, {"frr", false}, {"exec", false}}));
-  if (!kernel) {
-    return Wrong("--backend=" + FLAGS_backend + " is not in this version; kernel is");
-  }
+  PODROUTE_ASSIGN_OR_RETURN(options.router, ReadRouterOptions());
   using F = PlanFormat;
   PODROUTE_ASSIGN_OR_RETURN(
       options.output, ParseWord<F>("output", FLAGS_output,
@@ -407,6 +353,9 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
   PODROUTE_ASSIGN_OR_RETURN(
       options.route_metric,
       ParseNumber<uint32_t>("route_metric", FLAGS_route_metric, 1, 0xffffffff));
+  gflags::CommandLineFlagInfo metric;
+  if (!gflags::GetCommandLineFlagInfo("route_metric", &metric)) std::abort();
+  if (metric.is_default) options.route_metric = OwnerMetric(options.router.owner);
   Result<std::vector<IpPrefix>> cidrs = ParsePrefixList(FLAGS_cluster_cidr);
   if (!cidrs.ok()) return cidrs.status().WithContext("--cluster_cidr");
   options.cluster_cidrs = *cidrs;
@@ -420,6 +369,10 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
     return Wrong("--max_delete_fraction: not a number from 0 to 1");
   }
   options.max_delete_fraction = FLAGS_max_delete_fraction;
+  if (options.mode != Mode::kRouter && options.router.backend != BackendKind::kKernel) {
+    return Wrong("--backend is kernel with --mode=" + FLAGS_mode +
+                 "; others are for --mode=router");
+  }
   options.kubeconfig = FLAGS_kubeconfig;
   options.context = FLAGS_context;
   options.node_name = ResolveNodeName(environment);

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/ip_prefix.h"
 #include "base/status.h"
+#include "controller/flag_values.h"
+#include "controller/router_options.h"
 #include "k8sclient/config_loader.h"
 #include "routing/plan_printer.h"
 
@@ -32,6 +34,7 @@ struct Options {
   Duration resync_period = std::chrono::seconds(60);
   double max_delete_fraction = 0.5;
   bool cleanup_on_exit = false;
+  RouterOptions router;
   std::string cni_bin_dir, cni_conf_dir;  // Empty: that half is not installed.
   std::string cni_plugin;                 // Empty: the one that came with this executable.
   uint32_t cni_mtu = 0;                   // Bytes; 0: the uplink's.
@@ -57,9 +60,6 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
 
 // The flags as typed values. REQUIRES: ParseCommandLine succeeded.
 Result<Options> ReadOptions(const EnvironmentLookup& environment);
-
-// "60s", "1m30s", "500ms", "2h". Not negative.
-Result<Duration> ParseDuration(std::string_view text);
 
 // All flags of podroute (not glog's), by name.
 std::vector<FlagInfo> ListFlags();

@@ -162,6 +162,10 @@ void Reconciler::Carry(const RoutePlan& plan, RouteSet* desired, PassReport* rep
 void Reconciler::Account(const RouteResult& result, PassReport* report) {
   const RouteChange& change = result.change;
   bool loud = ++logged_ <= kMaxLinesPerPass;
+  if (result.status.code() == StatusCode::kCancelled) {
+    ++report->failed;  // We were told to stop, which is said elsewhere.
+    return;
+  }
   if (!result.status.ok()) {
     ++report->failed;
     if (retries_.Failed(change.route.dst, result.status) && loud) {

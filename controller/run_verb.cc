@@ -3,16 +3,35 @@
 #include "controller/api_client.h"
 #include "controller/host_agent.h"
 #include "controller/local_agent.h"
+#include "controller/router_agent.h"
 #include "controller/verbs.h"
 #include "controller/version.h"
 
 namespace podroute {
+namespace {
+
+Result<int> RunRouter(const Options& options) {
+  PODROUTE_ASSIGN_OR_RETURN(ApiClient client, ApiClient::Create(options));
+  // One of its own for the election: nothing else may keep a renewal waiting, and it is needed when
+  // all else has been shut down.
+  ApiClient election;
+  if (options.router.leader_elect) {
+    PODROUTE_ASSIGN_OR_RETURN(election, ApiClient::Create(options));
+  }
+  LOG(INFO) << "podroute starts version=" << kVersion << " mode=router"
+            << (options.router.owner.empty() ? "" : " owner=" + options.router.owner)
+            << " api_server=" << client.host << " config=\"" << client.source << "\"";
+  PODROUTE_ASSIGN_OR_RETURN(auto agent,
+                            RouterAgent::Create(options, client.pod_namespace, *client.transport,
+                                                election.transport.get(), client.host));
+  PODROUTE_RETURN_IF_ERROR(agent->Run());
+  return 0;
+}
+
+}  // namespace
 
 Result<int> RunVerb(const Options& options) {
-  if (options.mode == Mode::kRouter) {
-    return Status(StatusCode::kInvalidArgument,
-                  "run --mode=router is not in this version; --mode=host and --mode=local are");
-  }
+  if (options.mode == Mode::kRouter) return RunRouter(options);
   if (options.node_name.empty()) {
     return Status(StatusCode::kInvalidArgument,
                   "this machine has no hostname: set --node_name to the name of its Node");

@@ -31,8 +31,9 @@ struct ClientConfig {
 
   std::shared_ptr<CredentialSource> credentials;  // Never null; may yield empty Credentials.
 
-  std::string source;      // For messages: "context lab in /root/.kube/config", "in-cluster".
-  std::string namespace_;  // The context's or the service account's; "default" when neither says.
+  std::string source;       // For messages: "context lab in /root/.kube/config", "in-cluster".
+  bool in_cluster = false;  // A pod's service account; then namespace_ is the pod's.
+  std::string namespace_;   // The context's or the service account's; "default" when neither says.
 };
 
 }  // namespace podroute

@@ -64,6 +64,7 @@ Result<ClientConfig> InClusterConfig(const std::string& service_account_dir,
 
   // No namespace file is no misfortune: only leader election and Events ask.
   Result<std::string> name = ReadFile(service_account_dir + "/namespace", kMaxNamespaceBytes);
+  config.in_cluster = name.ok();
   config.namespace_ = name.ok() ? *name : "";
   while (config.namespace_.ends_with('\n')) config.namespace_.pop_back();
   if (config.namespace_.empty()) config.namespace_ = "default";

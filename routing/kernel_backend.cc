@@ -127,6 +127,9 @@ Status KernelBackend::CheckPermission() {
 
 Result<KernelBackend::Failures> KernelBackend::Change(NetlinkBatch& batch) {
   if (batch.empty()) return Failures();
+  if (options_.may_write && !options_.may_write()) {
+    return Status(StatusCode::kCancelled, "this process may not write to the router any longer");
+  }
   change_messages_ += batch.size();
   return transport_->Execute(batch);
 }

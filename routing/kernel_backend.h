@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,9 @@ struct KernelOptions {
   RouteMark mark;
   NexthopIds nexthop_ids = {};  // OwnerNexthopIds
   NexthopMode nexthops = NexthopMode::kAuto;
+  // The permission to change the kernel, asked for right before each batch. Empty: always. Without
+  // it changes fail with kCancelled.
+  std::function<bool()> may_write = {};
 };
 
 struct RemovedCounts {

@@ -54,6 +54,30 @@ TEST_F(OptionsTest, BooleansHaveANegation) {
   EXPECT_FALSE(ReadOptions(Lookup())->detailed_exitcode);
 }
 
+TEST_F(OptionsTest, AnOwnerHasAMetricAndALeaseOfItsOwnUnlessTheyAreGiven) {
+  ASSERT_TRUE(Parse({"run", "--mode=router"}).ok());
+  Options options = ReadOptions(Lookup()).value();
+  EXPECT_EQ(options.route_metric, 110u);
+  EXPECT_EQ(options.router.lease_name, "podroute");
+  ASSERT_TRUE(Parse({"run", "--mode=router", "--owner=My_Cluster-"}).ok());
+  options = ReadOptions(Lookup()).value();
+  EXPECT_EQ(options.route_metric >> 24, 0x6eu);
+  EXPECT_EQ(options.router.owner, "My_Cluster-");
+  EXPECT_EQ(options.router.lease_name, "podroute-my-cluster0");
+  ASSERT_TRUE(
+      Parse({"run", "--mode=router", "--owner=a", "--lease_name=b", "--route_metric=110"}).ok());
+  options = ReadOptions(Lookup()).value();
+  EXPECT_EQ(options.route_metric, 110u);
+  EXPECT_EQ(options.router.lease_name, "b");
+}
+
+TEST_F(OptionsTest, EveryProcessHasAnIdentityOfItsOwn) {
+  ASSERT_TRUE(Parse({"run", "--mode=router"}).ok());
+  std::string first = ReadOptions(Lookup())->router.identity;
+  EXPECT_NE(first, ReadOptions(Lookup())->router.identity);
+  EXPECT_NE(first.find('_'), std::string::npos);
+}
+
 TEST_F(OptionsTest, ArgumentsWinOverTheEnvironment) {
   environment_ = {{"PODROUTE_ROUTE_METRIC", "7"}, {"PODROUTE_ROUTE_TABLE", "100"}};
   ASSERT_TRUE(Parse({"run", "--route_metric=8"}).ok());
@@ -122,7 +146,20 @@ TEST_F(OptionsTest, Rule8BadInputGetsOneClearLine) {
       {{"run", "--from_file=x"}, "--from_file is for plan, not for run"},
       {{"plan", "--mode=bridge"}, "--mode=bridge: not one of host, local, router"},
       {{"plan", "--output=xml"}, "--output=xml: not one of ip, table, json"},
-      {{"run", "--backend=bird"}, "--backend=bird is not in this version; kernel is"},
+      {{"run", "--backend=bird"},
+       "--backend is kernel with --mode=host; others are for --mode=router"},
+      {{"run", "--mode=router", "--owner=a b"},
+       "--owner=a b: only letters, digits, - and _ make a name"},
+      {{"run", "--lease_name=A"},
+       "--lease_name=A: not a name that the API takes (lower case letters, digits, - and .)"},
+      {{"run", "--lease_namespace=-x"},
+       "--lease_namespace=-x: not a name that the API takes (lower case letters, digits, - and .)"},
+      {{"run", "--identity=a b"},
+       "--identity=a b: not printable ASCII without spaces, at most 253 characters"},
+      {{"run", "--lease_duration=10s"}, "--lease_duration=10s: not above --renew_deadline=10s"},
+      {{"run", "--lease_duration=x"},
+       "--lease_duration: \"x\" is not a duration such as 60s, 1m30s or 500ms"},
+      {{"run", "--retry_period=9s"}, "--renew_deadline=10s: not above --retry_period=9s times 1.2"},
       {{"run", "--backend=ovs"}, "--backend=ovs: not one of kernel, bird, frr, exec"},
       {{"plan", "--detailed_exitcode=maybe"}, "--detailed_exitcode=maybe: not true or false"},
       {{"run", "--max_delete_fraction=much"}, "--max_delete_fraction=much: not a number"},

@@ -1,0 +1,138 @@
+#include "controller/router_options.h"
+
+#include <gflags/gflags.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "controller/flag_values.h"
+#include "routing/owner.h"
+
+DEFINE_string(backend, "kernel", "where routes are kept: kernel");
+DEFINE_string(owner, "",
+              "tells several podroutes on one router apart: letters, digits, - and _, at most 32");
+DEFINE_bool(set_sysctls, false,
+            "router mode, kernel backend: set the kernel settings that a router needs, instead of "
+            "warning about them");
+DEFINE_bool(leader_elect, true, "router mode: write only while holding the Lease");
+DEFINE_string(lease_name, "", "name of the Lease; empty: podroute, with --owner podroute-OWNER");
+DEFINE_string(lease_namespace, "",
+              "namespace of the Lease; empty: that of this pod, else kube-system");
+DEFINE_string(identity, "",
+              "who holds the Lease; no two processes may have one; empty: hostname_UUID");
+DEFINE_string(lease_duration, "15s", "others wait this long for a leader that does not renew");
+DEFINE_string(renew_deadline, "10s", "a leader that cannot renew for this long stops writing");
+DEFINE_string(retry_period, "2s", "time between two renewals, or two looks at the Lease");
+
+namespace podroute {
+namespace {
+
+constexpr size_t kMaxNameBytes = 253;      // RFC 1123 subdomain, as the API has it.
+constexpr size_t kMaxIdentityBytes = 253;  // Far more than any host has.
+
+bool IsSubdomain(const std::string& text) {
+  if (text.empty() || text.size() > kMaxNameBytes) return false;
+  bool good = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  });
+  auto edge = [](char c) { return c == '-' || c == '.'; };
+  return good && !edge(text.front()) && !edge(text.back());
+}
+
+Status CheckName(const std::string& flag, const std::string& name) {
+  if (IsSubdomain(name)) return Status::Ok();
+  return WrongFlag(flag, name,
+                   "not a name that the API takes (lower case letters, digits, - and .)");
+}
+
+// As client-go's users make it: readable, and another one after each start.
+std::string NewIdentity() {
+  char host[HOST_NAME_MAX + 1] = {};
+  if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') host[0] = '?';
+  Result<std::string> uuid = ReadFile("/proc/sys/kernel/random/uuid");
+  std::string unique = uuid.ok() ? *uuid : std::to_string(getpid());
+  unique.erase(unique.find_last_not_of(" \n") + 1);
+  return std::string(host) + "_" + unique;
+}
+
+// An owner's name may have upper case and underscores, a Lease's not. Two owners may end up with
+// one Lease: then only one of them writes, which is seen at once.
+std::string LeaseNameFor(const std::string& owner) {
+  if (owner.empty()) return "podroute";
+  std::string name = "podroute-" + owner;
+  for (char& c : name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (c == '_') c = '-';
+  }
+  while (name.back() == '-') name.back() = '0';
+  return name;
+}
+
+Result<ElectionTimings> ReadTimings() {
+  ElectionTimings timings;
+  for (auto [flag, text, target] :
+       {std::tuple{"lease_duration", &FLAGS_lease_duration, &timings.lease_duration},
+        std::tuple{"renew_deadline", &FLAGS_renew_deadline, &timings.renew_deadline},
+        std::tuple{"retry_period", &FLAGS_retry_period, &timings.retry_period}}) {
+    Result<Duration> value = ParseDuration(*text);
+    if (!value.ok()) return value.status().WithContext("--" + std::string(flag));
+    *target = *value;
+  }
+  PODROUTE_RETURN_IF_ERROR(CheckTimings(timings));
+  return timings;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::vector<std::string>>> ListRouterFlags() {
+  return {
+      {"backend", {"run", "plan", "cleanup"}},
+      {"owner", {"run", "plan", "cleanup"}},
+      {"set_sysctls", {"run"}},
+      {"leader_elect", {"run"}},
+      {"lease_name", {"run"}},
+      {"lease_namespace", {"run"}},
+      {"identity", {"run"}},
+      {"lease_duration", {"run"}},
+      {"renew_deadline", {"run"}},
+      {"retry_period", {"run"}},
+  };
+}
+
+Result<RouterOptions> ReadRouterOptions() {
+  RouterOptions options;
+  using K = BackendKind;
+  PODROUTE_ASSIGN_OR_RETURN(
+      options.backend,
+      ParseWord<K>(
+          "backend", FLAGS_backend,
+          {{"kernel", K::kKernel}, {"bird", K::kBird}, {"frr", K::kFrr}, {"exec", K::kExec}}));
+  if (Status owner = CheckOwner(FLAGS_owner); !owner.ok()) {
+    return WrongFlag("owner", FLAGS_owner, owner.message());
+  }
+  options.owner = FLAGS_owner;
+  options.set_sysctls = FLAGS_set_sysctls;
+  options.leader_elect = FLAGS_leader_elect;
+  options.lease_name = FLAGS_lease_name.empty() ? LeaseNameFor(FLAGS_owner) : FLAGS_lease_name;
+  PODROUTE_RETURN_IF_ERROR(CheckName("lease_name", options.lease_name));
+  options.lease_namespace = FLAGS_lease_namespace;
+  if (!FLAGS_lease_namespace.empty()) {
+    PODROUTE_RETURN_IF_ERROR(CheckName("lease_namespace", FLAGS_lease_namespace));
+  }
+  options.identity = FLAGS_identity.empty() ? NewIdentity() : FLAGS_identity;
+  bool printable = std::all_of(options.identity.begin(), options.identity.end(),
+                               [](char c) { return c > ' ' && c < '\x7f'; });
+  if (!printable || options.identity.size() > kMaxIdentityBytes) {
+    return WrongFlag("identity", options.identity,
+                     "not printable ASCII without spaces, at most 253 characters");
+  }
+  PODROUTE_ASSIGN_OR_RETURN(options.timings, ReadTimings());
+  return options;
+}
+
+}  // namespace podroute

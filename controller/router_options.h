@@ -1,0 +1,35 @@
+// The flags of router mode.
+#ifndef PODROUTE_CONTROLLER_ROUTER_OPTIONS_H_
+#define PODROUTE_CONTROLLER_ROUTER_OPTIONS_H_
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "controller/leader_election.h"
+
+namespace podroute {
+
+enum class BackendKind { kKernel, kBird, kFrr, kExec };
+
+struct RouterOptions {
+  BackendKind backend = BackendKind::kKernel;
+  std::string owner;  // Tells several podroutes on one router apart; empty: the one without a name.
+  bool set_sysctls = false;
+
+  bool leader_elect = true;
+  std::string lease_name;       // Never empty.
+  std::string lease_namespace;  // Empty: the pod's, else kube-system.
+  std::string identity;         // Never empty.
+  ElectionTimings timings;
+};
+
+// The flags as typed values. REQUIRES: they are set. Errors are one line that names the flag.
+Result<RouterOptions> ReadRouterOptions();
+
+// Their names and the verbs that they are for.
+std::vector<std::pair<std::string, std::vector<std::string>>> ListRouterFlags();
+
+}  // namespace podroute
+
+#endif  // PODROUTE_CONTROLLER_ROUTER_OPTIONS_H_
