@@ -250,6 +250,17 @@ bool IsListed(const std::vector<CniAttachment>& valid, const CniAttachment& atta
   return std::find(valid.begin(), valid.end(), attachment) != valid.end();
 }
 
+// What DEL does for an attachment beside its link and its addresses: for one that never got a DEL,
+// before its addresses are given to others.
+LinuxHostView::ForgetFunction Forget(const CniCall& call) {
+  return [&call](const CniAttachment& gone) {
+    CniCall other = call;
+    other.args.container_id = gone.container_id;
+    other.args.interface = gone.interface;
+    return !DeletePodNat(other) && !DeleteMacSpoofCheck(other);
+  };
+}
+
 // The attachments of this network that have a port in the bridge.
 Result<std::vector<CniAttachment>> PluggedIn(LinkOps& ops, const NetConf& conf) {
   std::vector<CniAttachment> attachments;
@@ -272,7 +283,7 @@ CniOr<CniResult> BridgePlugin::Add(const CniCall& call) {
   Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
   if (!netlink.ok()) return KernelError(netlink.status());
   LinkOps ops(**netlink);
-  Ipam ipam(call.args, call.conf, call.config_text);
+  Ipam ipam(call.args, call.conf, call.config_text, Forget(call));
   Undo undo;
   CniResult addresses;
   if (!call.conf.ipam.type.empty()) {
@@ -345,7 +356,7 @@ CniProblem BridgePlugin::Status(const CniCall& call) {
   }
   if (CniProblem problem = PodNatStatus(call)) return problem;
   if (call.conf.ipam.type.empty()) return std::nullopt;
-  Ipam ipam(call.args, call.conf, call.config_text);
+  Ipam ipam(call.args, call.conf, call.config_text, Forget(call));
   CniProblem problem = ipam.Status();
   bool up = *bridge && ((*bridge)->flags & IFF_UP) != 0;
   if (problem && *bridge && !up) {
