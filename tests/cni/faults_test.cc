@@ -1,6 +1,7 @@
 // Whatever fails, ADD answers with one error in the specification's form, and DEL leaves nothing.
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -45,8 +46,9 @@ class FaultsTest : public ::testing::Test {
                       PodsConf(data_dir_, kDualStack))
         .Wait();
   }
-  // The code, once the answer has been checked; 0 when it is no error as it should be.
-  static int64_t CodeOf(const SubprocessResult& result) {
+  // The code, once the answer has been checked; 0 when it is no error as it should be. `read`: the
+  // configuration could be.
+  static int64_t CodeOf(const SubprocessResult& result, bool read = true) {
     EXPECT_EQ(result.signal, 0);
     EXPECT_EQ(result.exit_code, 1) << result.out;
     Result<rapidjson::Document> document = ParseJsonObject(result.out);
@@ -54,7 +56,7 @@ class FaultsTest : public ::testing::Test {
     if (!document.ok()) return 0;
     std::optional<std::string> problem;
     JsonReader reader(*document, "", &problem);
-    EXPECT_EQ(reader.String("cniVersion"), "1.0.0");
+    EXPECT_EQ(reader.String("cniVersion"), read ? "1.0.0" : "1.1.0");
     EXPECT_NE(reader.String("msg"), "");
     int64_t code = reader.Int("code", 1, 999);
     EXPECT_FALSE(problem.has_value()) << *problem;
@@ -159,11 +161,16 @@ TEST_F(FaultsTest, AnySystemCallMayFail) {
         if (!trace.ok()) GTEST_SKIP() << trace.status().message();
         // What cannot be written cannot be said.
         bool mute = trace->failed_call == SYS_write || trace->failed_call == SYS_writev;
-        EXPECT_EQ(trace->result.signal, 0) << "after system call " << trace->failed_call;
+        // In the pod's namespace, with no way back: the process ends at once (netns.h).
+        bool lost = trace->failed_call == SYS_setns && trace->result.signal == SIGABRT;
+        if (!lost) {
+          EXPECT_EQ(trace->result.signal, 0) << "after system call " << trace->failed_call;
+        }
         if (trace->result.exit_code != 0) {
           ++refused;
           if (!(mute && trace->result.out.empty())) {
-            EXPECT_NE(CodeOf(trace->result), 0);
+            bool read = trace->result.out.find("standard input") == std::string::npos;
+            EXPECT_NE(CodeOf(trace->result, read), 0);
           }
         }
         SubprocessResult deleted = Call("DEL");

@@ -1,5 +1,6 @@
 // Runs LLVMFuzzerTestOneInput on files and on mutations of them, the same ones every time: what a
 // fuzzer does, for where there is none (GCC). Usage: PROGRAM MUTATIONS FILE...
+// PODROUTE_FUZZ_MUTATIONS in the environment takes the place of MUTATIONS.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -7,11 +8,15 @@
 #include <iterator>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+// A target may know its inputs' structure, as libFuzzer's may: half of the mutations are then its.
+extern "C" __attribute__((weak)) size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size,
+                                                                size_t max_size, unsigned int seed);
 
 namespace podroute {
 namespace {
@@ -47,12 +52,22 @@ class Mutator {
 
   std::string Next() {
     std::string text = seeds_[Below(seeds_.size())];
+    if (&LLVMFuzzerCustomMutator != nullptr && Below(2) == 0) return Custom(std::move(text));
     for (size_t i = 0, n = 1 + Below(4); i < n; ++i) Mutate(text);
     return text;
   }
 
  private:
   size_t Below(size_t limit) { return limit == 0 ? 0 : random_() % limit; }
+
+  std::string Custom(std::string text) {
+    constexpr size_t kMaxBytes = 1u << 20;
+    size_t size = text.size();
+    text.resize(std::max(size, kMaxBytes));
+    text.resize(LLVMFuzzerCustomMutator(reinterpret_cast<uint8_t*>(text.data()), size, text.size(),
+                                        static_cast<unsigned int>(random_())));
+    return text;
+  }
 
   void Mutate(std::string& text) {
     size_t at = Below(text.size() + 1);
@@ -105,7 +120,8 @@ int Main(int argc, char** argv) {
   };
   for (const std::string& seed : seeds) run(seed);
   Mutator mutator(seeds);
-  int mutations = std::atoi(argv[1]);
+  const char* more = std::getenv("PODROUTE_FUZZ_MUTATIONS");
+  int mutations = std::atoi(more != nullptr ? more : argv[1]);
   for (int i = 0; i < mutations; ++i) run(mutator.Next());
   std::printf("%zu files and %d mutations of them: no crash\n", seeds.size(), mutations);
   return 0;
