@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,13 +22,50 @@ struct Pipe {
   UniqueFd read_end, write_end;
 };
 
-Result<Pipe> MakePipe() {
+// Only our end of it does not block: `our_end` 0 the one to read from, 1 the one to write to.
+Result<Pipe> MakePipe(int our_end) {
   int fds[2];
   if (pipe2(fds, O_CLOEXEC) != 0) return Status::FromErrno(errno, "pipe2");
   Pipe made{.read_end = UniqueFd(fds[0]), .write_end = UniqueFd(fds[1])};
-  if (fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0) return Status::FromErrno(errno, "fcntl");
+  if (fcntl(fds[our_end], F_SETFL, O_NONBLOCK) != 0) return Status::FromErrno(errno, "fcntl");
   return made;
 }
+
+// The text that a program reads. The end that it reads from stays open here too, so that a program
+// which has closed its own costs no SIGPIPE, and so that what nobody read can be counted.
+class InputFeed {
+ public:
+  Status Open(std::string_view text) {
+    PODROUTE_ASSIGN_OR_RETURN(pipe_, MakePipe(1));
+    left_ = text;
+    return Status::Ok();
+  }
+  // For the program; -1 before Open.
+  int read_end() const { return pipe_.read_end.get(); }
+  // What to wait on until it takes more; -1 when all of it has been written.
+  int write_end() const { return pipe_.write_end.get(); }
+
+  // Writes what the pipe takes now; at the text's end the program sees the end of its input.
+  void Feed() {
+    while (pipe_.write_end && !left_.empty()) {
+      ssize_t n = write(pipe_.write_end.get(), left_.data(), left_.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return;  // EAGAIN: full. Nothing else can happen while we hold both ends.
+      left_.remove_prefix(static_cast<size_t>(n));
+    }
+    pipe_.write_end.reset();
+  }
+
+  size_t Unread() const {
+    int in_pipe = 0;
+    if (pipe_.read_end) ioctl(pipe_.read_end.get(), FIONREAD, &in_pipe);
+    return left_.size() + static_cast<size_t>(in_pipe);
+  }
+
+ private:
+  Pipe pipe_;
+  std::string_view left_;
+};
 
 std::vector<std::string> MergedEnvironment(
     const std::vector<std::pair<std::string, std::string>>& added) {
@@ -117,9 +155,10 @@ void KillGroupAndReap(pid_t pid) {
 }
 
 // Waits for output, but not for long: neither the program's end nor a StopToken can wake a poll.
-void PollBriefly(const UniqueFd& out, const UniqueFd& err) {
-  pollfd fds[2];
+void PollBriefly(const InputFeed& in, const UniqueFd& out, const UniqueFd& err) {
+  pollfd fds[3];
   nfds_t count = 0;
+  if (in.write_end() >= 0) fds[count++] = {.fd = in.write_end(), .events = POLLOUT, .revents = 0};
   for (const UniqueFd* fd : {&out, &err}) {
     if (*fd) fds[count++] = {.fd = fd->get(), .events = POLLIN, .revents = 0};
   }
@@ -131,13 +170,16 @@ void PollBriefly(const UniqueFd& out, const UniqueFd& err) {
 Result<SubprocessResult> RunSubprocess(const SubprocessOptions& options, StopToken* stop) {
   const std::string& name = options.argv.front();
   if (stop != nullptr && stop->stopped()) return Status(StatusCode::kCancelled, name + ": stopped");
-  PODROUTE_ASSIGN_OR_RETURN(Pipe out, MakePipe());
-  PODROUTE_ASSIGN_OR_RETURN(Pipe err, MakePipe());
+  PODROUTE_ASSIGN_OR_RETURN(Pipe out, MakePipe(0));
+  PODROUTE_ASSIGN_OR_RETURN(Pipe err, MakePipe(0));
+  InputFeed in;
+  if (options.stdin_text) PODROUTE_RETURN_IF_ERROR(in.Open(*options.stdin_text));
   std::vector<std::string> argv = options.argv;
   std::vector<std::string> environment = MergedEnvironment(options.environment);
   pid_t pid = -1;
   {
-    SpawnSetup setup(options.stdin_fd, out.write_end.get(), err.write_end.get());
+    SpawnSetup setup(options.stdin_text ? in.read_end() : options.stdin_fd, out.write_end.get(),
+                     err.write_end.get());
     int error = posix_spawnp(&pid, name.c_str(), setup.actions(), setup.attributes(),
                              Pointers(argv).data(), Pointers(environment).data());
     if (error != 0) return Status::FromErrno(error, "start " + name);
@@ -149,7 +191,8 @@ Result<SubprocessResult> RunSubprocess(const SubprocessOptions& options, StopTok
   MonotonicTime deadline = SystemClock().Now() + options.timeout;
   std::optional<Status> failed;
   while (!failed) {
-    PollBriefly(out.read_end, err.read_end);
+    in.Feed();
+    PollBriefly(in, out.read_end, err.read_end);
     int status = 0;
     pid_t ended = waitpid(pid, &status, WNOHANG);
     // Read after that look: what an ended program wrote is all in the pipes by now.
@@ -162,6 +205,7 @@ Result<SubprocessResult> RunSubprocess(const SubprocessOptions& options, StopTok
     } else if (ended == pid) {
       if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
       if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
+      result.stdin_unread = in.Unread();
       return result;
     } else if (ended < 0 && errno != EINTR) {
       return Status::FromErrno(errno, "wait for " + name);

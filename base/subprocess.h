@@ -3,7 +3,9 @@
 #define PODROUTE_BASE_SUBPROCESS_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,6 +23,9 @@ struct SubprocessOptions {
   std::vector<std::pair<std::string, std::string>> environment;
   // What the program reads as its standard input, borrowed; -1: /dev/null.
   int stdin_fd = -1;
+  // Instead of stdin_fd: the program reads this text, borrowed, through a pipe, and then the end of
+  // it. A program that reads slowly, in part or not at all holds nothing up.
+  std::optional<std::string_view> stdin_text;
   Duration timeout = std::chrono::seconds(60);
   size_t max_output_bytes = 1u << 20;  // Of each of the two outputs.
 };
@@ -30,6 +35,8 @@ struct SubprocessResult {
   int signal = 0;     // What killed it; 0: nothing did.
   std::string out;    // All of its standard output
   std::string err;    // and standard error, as far as they were written before it ended.
+  // How many bytes of stdin_text nobody had read when it ended.
+  size_t stdin_unread = 0;
 };
 
 // Signals are unblocked and at their defaults for the program, which

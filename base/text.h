@@ -12,6 +12,10 @@ namespace podroute {
 // a name can be a megabyte long or hold a newline, a message must not.
 std::string Printable(std::string_view text, size_t most = 64);
 
+// What a program said, for the end of an error: its lines that are not blank, joined by "; ", as
+// Printable has them.
+std::string OneLine(std::string_view text, size_t most = 300);
+
 }  // namespace podroute
 
 #endif  // PODROUTE_BASE_TEXT_H_

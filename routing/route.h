@@ -38,6 +38,10 @@ using RouteSet = std::vector<Route>;
 // True when ordered by dst (duplicates allowed).
 bool IsOrdered(const RouteSet& routes);
 
+// Gives each of `read`, which came from where no links are known, the ifindex that `known` has for
+// the same dst and gateway. Both ordered by dst; `known` has each dst once.
+void AdoptLinks(RouteSet& read, const RouteSet& known);
+
 }  // namespace podroute
 
 #endif  // PODROUTE_ROUTING_ROUTE_H_

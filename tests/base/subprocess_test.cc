@@ -68,6 +68,45 @@ TEST(SubprocessTest, StandardInputIsEmpty) {
   EXPECT_EQ(RunIt(Shell("cat; echo end"))->out, "end\n");
 }
 
+SubprocessOptions ShellWithInput(const std::string& script, std::string_view text) {
+  SubprocessOptions options = Shell(script);
+  options.stdin_text = text;
+  return options;
+}
+
+TEST(SubprocessTest, ATextIsItsStandardInput) {
+  EXPECT_EQ(RunIt(ShellWithInput("cat; echo end", "some text\n"))->out, "some text\nend\n");
+  EXPECT_EQ(RunIt(ShellWithInput("cat; echo end", ""))->out, "end\n");
+  EXPECT_EQ(RunIt(ShellWithInput("cat /dev/stdin", "by its name"))->out, "by its name");
+}
+
+TEST(SubprocessTest, ATextMayBeLargerThanThePipesThatItGoesThrough) {
+  std::string text(900'000, 'x');
+  Result<SubprocessResult> ran = RunIt(ShellWithInput("cat", text));
+  ASSERT_TRUE(ran.ok()) << ran.status().message();
+  EXPECT_EQ(ran->out, text);
+  EXPECT_EQ(ran->stdin_unread, 0u);
+}
+
+TEST(SubprocessTest, WhatNobodyReadOfTheTextIsCounted) {
+  EXPECT_EQ(RunIt(ShellWithInput("exit 3", "twelve bytes"))->stdin_unread, 12u);
+  EXPECT_EQ(RunIt(ShellWithInput("exec <&-; exit 0", "twelve bytes"))->stdin_unread, 12u);
+  EXPECT_EQ(RunIt(ShellWithInput("head -c 7 | dd bs=1 count=7 status=none; exit 0", "seven b"))
+                ->stdin_unread,
+            0u);
+  std::string text(900'000, 'x');
+  Result<SubprocessResult> ran = RunIt(ShellWithInput("dd bs=1 count=5 status=none", text));
+  ASSERT_TRUE(ran.ok()) << ran.status().message();
+  EXPECT_EQ(ran->stdin_unread, text.size() - 5);
+}
+
+TEST(SubprocessTest, AProgramThatNeverReadsItsTextIsStillHeldToTheTimeLimit) {
+  std::string text(900'000, 'x');
+  SubprocessOptions options = ShellWithInput("exec sleep 100", text);
+  options.timeout = std::chrono::milliseconds(50);
+  EXPECT_EQ(RunIt(options).status().code(), StatusCode::kDeadlineExceeded);
+}
+
 TEST(SubprocessTest, DescriptorsOfOursAreNotInherited) {
   TempDir dir;
   std::string before = RunIt(Shell("ls /proc/self/fd | wc -l"))->out;

@@ -1,0 +1,54 @@
+#include "base/shell_words.h"
+
+#include <optional>
+
+namespace podroute {
+namespace {
+
+Status Wrong(std::string_view why, size_t at) {
+  return Status(StatusCode::kInvalidArgument,
+                std::string(why) + " (character " + std::to_string(at + 1) + ")");
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> SplitShellWords(std::string_view text) {
+  constexpr std::string_view kEscapable = "$`\"\\";  // Between double quotes.
+  std::vector<std::string> words;
+  std::optional<std::string> word;  // '' is a word, too.
+  auto add = [&](char c) { (word ? *word : word.emplace()) += c; };
+  char quote = 0;
+  size_t opened = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '\0') return Wrong("a NUL byte", i);
+    if (quote != 0 && c == quote) {
+      quote = 0;
+    } else if (quote == '\'') {
+      add(c);
+    } else if (c == '\\') {
+      if (i + 1 == text.size()) return Wrong("a backslash with nothing behind it", i);
+      char next = text[++i];
+      if (next == '\0') return Wrong("a NUL byte", i);
+      if (next == '\n') continue;
+      if (quote != 0 && kEscapable.find(next) == std::string_view::npos) add('\\');
+      add(next);
+    } else if (quote == '"') {
+      add(c);
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+      opened = i;
+      if (!word) word.emplace();
+    } else if (c == ' ' || c == '\t' || c == '\n') {
+      if (word) words.push_back(*std::move(word));
+      word.reset();
+    } else {
+      add(c);
+    }
+  }
+  if (quote != 0) return Wrong(std::string("a quote (") + quote + ") that is not closed", opened);
+  if (word) words.push_back(*std::move(word));
+  return words;
+}
+
+}  // namespace podroute

@@ -1,0 +1,92 @@
+// Static routes in FRR on this machine.
+#ifndef PODROUTE_ROUTING_FRR_BACKEND_H_
+#define PODROUTE_ROUTING_FRR_BACKEND_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "base/subprocess.h"
+#include "routing/frr_config.h"
+#include "routing/route_backend.h"
+#include "routing/vty_watch.h"
+
+namespace podroute {
+
+struct FrrOptions {
+  std::string vtysh = "vtysh";
+  // Where the daemons have their *.vty sockets; empty: where vtysh looks by itself (/run/frr).
+  std::string vty_socket_dir;
+  // What marks our lines: FrrTag(owner).
+  uint32_t tag = kFrrTag;
+  // Of a reading, and of an Apply with all that it runs. A batch of 5,000 lines takes FRR 8.4 some
+  // seconds.
+  Duration read_timeout = std::chrono::seconds(10);
+  Duration apply_timeout = std::chrono::seconds(60);
+  // The permission to change the router, asked for right before each step that does. Empty: always.
+  std::function<bool()> may_write;
+  // Ends what is running at once; may be null. Outlives the backend.
+  StopToken* stop = nullptr;
+};
+
+// How changes are made, by vtysh, without a shell and never with a process for each route:
+// - staticd's running configuration is read right before (the operator may have changed it), and a
+//   destination that the operator has a line for is refused (FrrConfig::foreign says why).
+// - `vtysh -C` checks all lines; those that it refuses are left out, with its words as the error.
+// - One batch adds; where next hops are replaced, the new ones are seen in the running
+//   configuration before, in a second batch, the old ones go. So there is nothing to put back when
+//   FRR refuses something: what it refused is as it was, and the rest is done.
+// - The running configuration is read again: what counts is what is there. (vtysh 8.4 ends with
+//   exit code 0 when staticd is killed in the middle of a batch.)
+//
+// What counts is FRR's configuration, not its table: a route whose gateway is not reachable just
+// now is installed by FRR itself when it is. Nothing is ever written to FRR's startup
+// configuration ("write memory"): after a restart the routes are put back at once, and a router
+// that starts without podroute has no routes to nodes that may be gone.
+//
+// From FRR 9 on mgmtd has the configuration of static routes: where there is a socket of its, it is
+// asked instead of staticd.
+class FrrBackend : public RouteBackend {
+ public:
+  // FRR need not be there yet. Errors: inotify has no instances left.
+  static Result<std::unique_ptr<FrrBackend>> Create(const FrrOptions& options);
+
+  std::string_view name() const override { return "frr"; }
+
+  // The lines in our form with our tag. Routes have the ifindex that the last Apply's `desired` had
+  // for the same destination and gateway, else 0. Errors: vtysh's own words.
+  Result<RouteSet> ReadOwned() override;
+
+  // Next hops are compared without their ifindex.
+  std::vector<RouteResult> Apply(const RoutePlan& plan, const RouteSet& desired) override;
+
+  // Readable when a daemon's socket, or their directory, came or went.
+  int event_fd() const override { return watch_.fd(); }
+  void DrainEvents() override { watch_.Drain(); }
+
+ private:
+  struct Work;
+
+  FrrBackend(const FrrOptions& options, VtyWatch watch);
+  std::string Daemon() const;
+  Result<SubprocessResult> Vtysh(std::vector<std::string> args, std::string_view input,
+                                 MonotonicTime deadline);
+  Result<FrrConfig> ReadConfig(MonotonicTime deadline);
+  void Check(Work& work);
+  void Enter(Work& work, RouteStep& step);
+  void Verify(Work& work, bool deletes_too);
+
+  const FrrOptions options_;
+  const std::string directory_;
+  VtyWatch watch_;
+  RouteSet desired_;
+};
+
+}  // namespace podroute
+
+#endif  // PODROUTE_ROUTING_FRR_BACKEND_H_
