@@ -15,6 +15,10 @@ namespace {
 // Of a running configuration: that of a large BGP router has some MB.
 constexpr size_t kMaxOutputBytes = 64u << 20;
 
+std::string Directory(const FrrOptions& options) {
+  return options.vty_socket_dir.empty() ? "/run/frr" : options.vty_socket_dir;
+}
+
 Status NotAllowed() {
   return Status(StatusCode::kCancelled, "FRR: no longer allowed to change it; nothing was sent");
 }
@@ -40,16 +44,14 @@ struct FrrBackend::Work {
   std::string said_to_all;
 };
 
-FrrBackend::FrrBackend(const FrrOptions& options, VtyWatch watch)
-    : options_(options),
-      directory_(options.vty_socket_dir.empty() ? "/run/frr" : options.vty_socket_dir),
-      watch_(std::move(watch)) {}
+FrrBackend::FrrBackend(const FrrOptions& options, PathWatch watch)
+    : options_(options), directory_(Directory(options)), watch_(std::move(watch)) {}
 
 Result<std::unique_ptr<FrrBackend>> FrrBackend::Create(const FrrOptions& options) {
-  PODROUTE_ASSIGN_OR_RETURN(
-      VtyWatch watch,
-      VtyWatch::Create(options.vty_socket_dir.empty() ? "/run/frr" : options.vty_socket_dir,
-                       {"staticd.vty", "zebra.vty", "mgmtd.vty"}));
+  std::string directory = Directory(options);
+  PODROUTE_ASSIGN_OR_RETURN(PathWatch watch,
+                            PathWatch::Create({directory + "/staticd.vty", directory + "/mgmtd.vty",
+                                               directory + "/zebra.vty"}));
   return std::unique_ptr<FrrBackend>(new FrrBackend(options, std::move(watch)));
 }
 

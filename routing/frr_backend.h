@@ -13,8 +13,8 @@
 #include "base/status.h"
 #include "base/subprocess.h"
 #include "routing/frr_config.h"
+#include "routing/path_watch.h"
 #include "routing/route_backend.h"
-#include "routing/vty_watch.h"
 
 namespace podroute {
 
@@ -72,7 +72,7 @@ class FrrBackend : public RouteBackend {
  private:
   struct Work;
 
-  FrrBackend(const FrrOptions& options, VtyWatch watch);
+  FrrBackend(const FrrOptions& options, PathWatch watch);
   std::string Daemon() const;
   Result<SubprocessResult> Vtysh(std::vector<std::string> args, std::string_view input,
                                  MonotonicTime deadline);
@@ -83,7 +83,7 @@ class FrrBackend : public RouteBackend {
 
   const FrrOptions options_;
   const std::string directory_;
-  VtyWatch watch_;
+  PathWatch watch_;
   RouteSet desired_;
 };
 

@@ -23,8 +23,8 @@ packages=(
   bazel-bootstrap bazel-rules-java bazel-rules-proto g++
   libcpprest-dev libgflags-dev libgoogle-glog-dev libnl-3-dev libnl-route-3-dev libssl-dev
   libyaml-cpp-dev musl-dev rapidjson-dev
-  # the tests; of the routing daemon they start their own, its service is not needed
-  bird2
+  # the tests; of these daemons they start their own, no service of theirs is needed
+  bird2 frr openssh-client openssh-server
   libgmock-dev libgtest-dev
   clang-format clang-tidy python3 shellcheck
   # the lab and the demo
@@ -65,6 +65,13 @@ install_packages() {
     -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
   echo "setup.sh: installing $*"
   "${apt[@]}" update || fail "'apt-get update' failed: see above, then run this again"
+  # Asked by the packages' scripts before they start a service (invoke-rc.d); 101 is no.
+  local policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+    # shellcheck disable=SC2064  # as it is now
+    trap "${as_root[*]} rm -f $policy" EXIT
+  fi
   "${apt[@]}" install --yes --no-install-recommends "$@" ||
     fail "'apt-get install' failed: see above, then run this again"
 }
