@@ -5,7 +5,6 @@
 #include <linux/filter.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "cni/left_behind.h"
 #include "cni/link_codec.h"
 #include "cni/link_query.h"
 #include "routing/netlink_socket.h"
@@ -56,21 +56,13 @@ Result<bool> RemoveAndWait(const std::string& name) {
 // What the child tells: one of these, if it can tell at all before the caller is gone.
 enum class Answer : char { kRemoved = 'r', kNotThere = 'n', kFailed = 'f' };
 
-// Keeps nothing of the caller's open: not a lock, nor a pipe whose end a container runtime waits
-// for.
-[[noreturn]] void Child(int answer_fd, const std::string& name) {
-  if (dup2(answer_fd, STDIN_FILENO) < 0) _exit(1);
-  // Linux 5.9. Before it, what a plugin has open is within the first few.
-  if (syscall(SYS_close_range, 1u, ~0u, 0u) != 0) {
-    constexpr int kMostFds = 256;
-    for (int fd = 1; fd < kMostFds; ++fd) close(fd);
-  }
+// The child's work. It has nothing open but where to tell, as descriptor 0.
+void RemoveAndTell(const std::string& name) {
   Result<bool> removed = RemoveAndWait(name);
   Answer answer = Answer::kFailed;
   if (removed.ok()) answer = *removed ? Answer::kRemoved : Answer::kNotThere;
   // Nobody may be there to read it: then SIGPIPE ends the child a moment earlier.
   (void)!write(STDIN_FILENO, &answer, 1);
-  _exit(0);
 }
 
 // nullopt: the child cannot tell.
@@ -109,8 +101,7 @@ Result<bool> RemoveLink(const std::string& name) {
   if (pipe2(ends, O_CLOEXEC) != 0) return Status::FromErrno(errno, "pipe2");
   UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
-  pid_t child = fork();
-  if (child == 0) Child(write_end.get(), name);
+  pid_t child = LeaveBehind({write_end.get()}, [&] { RemoveAndTell(name); });
   if (child < 0) return RemoveAndWait(name);  // No room for another process: then slowly.
   write_end.reset();
   switch (Await(read_end.get(), *gone).value_or(Answer::kFailed)) {

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "cni/netfilter_socket.h"
 #include "cni/port_map.h"
 #include "routing/netlink_socket.h"
 #include "routing/nft_codec.h"
@@ -164,7 +165,7 @@ Status Add(NetlinkTransport& netlink, const Elements& elements) {
 CniProblem AddMacSpoofCheck(const CniCall& call, const std::string& host_end,
                             const MacAddress& mac) {
   if (!call.conf.mac_spoof_check) return std::nullopt;
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
+  Result<NetfilterSocket> netlink = OpenNetfilter();
   if (!netlink.ok()) return SpoofError(netlink.status());
   std::string owner = OwnerOf(call);
   // An ADD that was killed may have left them, with another address.
@@ -178,7 +179,7 @@ CniProblem AddMacSpoofCheck(const CniCall& call, const std::string& host_end,
 
 CniProblem DeleteMacSpoofCheck(const CniCall& call) {
   if (!call.conf.mac_spoof_check) return std::nullopt;
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
+  Result<NetfilterSocket> netlink = OpenNetfilter();
   if (!netlink.ok()) return std::nullopt;  // A kernel without netfilter.
   std::string owner = OwnerOf(call);
   Status status = Remove(**netlink, [&](const std::string& other) { return other == owner; });
@@ -193,7 +194,7 @@ CniProblem CheckMacSpoofCheck(const CniCall& call, const std::string& host_end,
     return CniError{CniErrorCode::kCheckFailed, std::nullopt, what,
                     "restarting the pod gives it its network anew"};
   };
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
+  Result<NetfilterSocket> netlink = OpenNetfilter();
   if (!netlink.ok()) return SpoofError(netlink.status());
   std::string owner = OwnerOf(call);
   Result<Elements> there =
@@ -211,7 +212,7 @@ CniProblem CheckMacSpoofCheck(const CniCall& call, const std::string& host_end,
 
 CniProblem CollectMacSpoofChecks(const CniCall& call) {
   if (!call.conf.mac_spoof_check) return std::nullopt;
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
+  Result<NetfilterSocket> netlink = OpenNetfilter();
   if (!netlink.ok()) return std::nullopt;
   std::set<std::string> valid;
   for (const CniAttachment& attachment : *call.conf.valid_attachments) {

@@ -10,6 +10,7 @@
 #include "cni/link_ops.h"
 #include "cni/link_query.h"
 #include "cni/nat_table.h"
+#include "cni/netfilter_socket.h"
 #include "cni/sysctl.h"
 #include "cni/udp_conntrack.h"
 #include "routing/netlink_socket.h"
@@ -84,7 +85,7 @@ std::vector<MappedPort> PortsOf(const std::vector<NatElement>& elements) {
 
 Result<std::vector<NatElement>> RemoveAll(const std::vector<std::string>& maps,
                                           const NatTable::Wanted& wanted) {
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
+  Result<NetfilterSocket> netlink = OpenNetfilter();
   if (!netlink.ok()) return netlink.status();
   PODROUTE_ASSIGN_OR_RETURN(std::vector<NatElement> removed,
                             NatTable(**netlink).Remove(maps, wanted));
@@ -106,7 +107,7 @@ CniProblem AddPodNat(const CniCall& call, const std::vector<CniIp>& ips,
   if (call.conf.port_mappings.empty() && !call.conf.ip_masq) return std::nullopt;
   Plan plan = PlanFor(call, ips, interface);
   if (plan.elements.empty()) return std::nullopt;
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
+  Result<NetfilterSocket> netlink = OpenNetfilter();
   if (!netlink.ok()) return NatError(netlink.status());
   NatTable table(**netlink);
   if (CniProblem problem = table.Add(plan.layout, plan.elements, HasLink)) return problem;
@@ -148,7 +149,7 @@ CniProblem CheckPodNat(const CniCall& call, const std::string& interface) {
     if (ours) ips.push_back(ip);
   }
   Plan plan = PlanFor(call, ips, interface);
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
+  Result<NetfilterSocket> netlink = OpenNetfilter();
   if (!netlink.ok()) return plan.elements.empty() ? CniProblem() : NatError(netlink.status());
   NatTable table(**netlink);
   std::string owner = OwnerOf(call);
@@ -182,7 +183,7 @@ CniProblem PodNatStatus(const CniCall& call) {
   NatLayout layout;
   if (MayMapPorts(call.conf)) AddHostPorts(layout, call.conf.bridge, true);
   if (call.conf.ip_masq) AddMasquerading(layout, {});
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
+  Result<NetfilterSocket> netlink = OpenNetfilter();
   Status status = netlink.ok() ? NatTable(**netlink).Probe(layout) : netlink.status();
   if (status.ok()) return std::nullopt;
   CniError error = NatError(status);

@@ -83,6 +83,8 @@ class NetlinkSocket : public NetlinkTransport {
 
   // The address that notifications name as the one who made a change (nlmsg_pid).
   uint32_t port_id() const;
+  // Stays this object's.
+  int fd() const { return fd_; }
 
  private:
   explicit NetlinkSocket(nl_sock* socket);

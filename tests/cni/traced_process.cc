@@ -47,6 +47,11 @@ bool MayFail(long number) {
   return true;
 }
 
+bool IsNewProcess(int status) {
+  int event = status >> 16;
+  return event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE;
+}
+
 class Tracer {
  public:
   Tracer(pid_t plugin, const TraceOptions& options) : plugin_(plugin), options_(options) {}
@@ -65,6 +70,14 @@ class Tracer {
         continue;
       }
       alive.insert(pid);
+      // A new process may stop for the first time after its parent's end, and somebody must let it
+      // go on.
+      if (IsNewProcess(status)) {
+        unsigned long child = 0;
+        if (ptrace(PTRACE_GETEVENTMSG, pid, nullptr, &child) == 0) {
+          alive.insert(static_cast<pid_t>(child));
+        }
+      }
       Step(pid, status);
     }
     return std::move(trace_);
