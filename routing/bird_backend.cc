@@ -447,10 +447,15 @@ Status BirdBackend::GiveUp(Change& change, const Status& why) {
   if (!change.staged || !CheckPermit().ok()) return why;
   const Status back = file_.PutBack();
   if (!back.ok()) return {why.code(), why.message() + "; " + back.message()};
-  if (!change.configured || control_ == nullptr || !CheckPermit().ok()) return why;
-  Result<BirdReply> undone = Ask("configure undo", change.deadline);
-  if (undone.ok() && !undone->is_error()) return why;
-  return {why.code(), why.message() + "; BIRD undoes it by itself within 30 s"};
+  if (!change.configured) return why;
+  if (control_ != nullptr && CheckPermit().ok()) {
+    Result<BirdReply> undone = Ask("configure undo", change.deadline);
+    if (undone.ok() && !undone->is_error()) return why;
+  }
+  // So that what waits for confirmation, now or when BIRD gets to it, is known to be ours.
+  const Status marked = file_.Mark();
+  return {why.code(), why.message() + "; BIRD undoes it by itself within 30 s" +
+                          (marked.ok() ? "" : "; " + marked.message())};
 }
 
 void BirdBackend::DrainEvents() {
