@@ -8,59 +8,22 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
-#include <iterator>
-#include <tuple>
 #include <utility>
 
 #include "base/text.h"
 #include "routing/bird_config.h"
+#include "routing/bird_plan.h"
 #include "routing/bird_reply.h"
 
 namespace podroute {
 namespace {
 
+constexpr std::array kFamilies = {IpFamily::kV4, IpFamily::kV6};
 constexpr char kConfigureCommand[] = "configure timeout 30";
 constexpr Duration kPollInterval = std::chrono::milliseconds(10);
-
-bool ByDst(const Route& a, const Route& b) { return a.dst < b.dst; }
-
-auto HopOf(const Route& route) { return std::tie(route.dst, route.via.gateway); }
-
-bool SameHops(const RouteSet& a, const RouteSet& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const Route& x, const Route& y) { return HopOf(x) == HopOf(y); });
-}
-
-// Copies what `from` knows of the routes of `routes` that go the same way. Both ordered.
-void Describe(RouteSet& routes, const RouteSet& from) {
-  auto known = from.begin();
-  for (Route& route : routes) {
-    while (known != from.end() && known->dst < route.dst) ++known;
-    if (known == from.end()) return;
-    if (HopOf(*known) != HopOf(route)) continue;
-    route.via.ifindex = known->via.ifindex;
-    route.dev = known->dev;
-    route.node = known->node;
-  }
-}
-
-std::string Count(size_t n) { return std::to_string(n) + (n == 1 ? " route" : " routes"); }
-
-// How `actual`, which is not `target`, differs from it, by an example.
-std::string Difference(const RouteSet& actual, const RouteSet& target) {
-  for (const Route& route : target) {
-    auto at = std::lower_bound(actual.begin(), actual.end(), route, ByDst);
-    if (at == actual.end() || at->dst != route.dst) {
-      return "it has no route to " + route.dst.ToString();
-    }
-    if (HopOf(*at) != HopOf(route)) {
-      return "its route to " + route.dst.ToString() + " is not by " + route.via.gateway.ToString();
-    }
-  }
-  return "it has " + Count(actual.size()) + " and should have " + Count(target.size());
-}
 
 bool Sleep(MonotonicTime deadline, StopToken* stop) {
   if (SystemClock().Now() >= deadline) return false;
@@ -77,12 +40,15 @@ bool Sleep(MonotonicTime deadline, StopToken* stop) {
 // What one run of the steps knows.
 struct BirdBackend::Change {
   const RouteSet& target;
-  const std::string text;
+  std::string text;
   const MonotonicTime deadline;
-  bool staged = false;        // The file was, or may have been, replaced: it can be put back.
-  bool configured = false;    // BIRD took it and waits for confirmation.
-  bool not_included = false;  // BIRD took it, and it has nothing of ours in it.
-  std::string bird_conf;      // Which file BIRD says it read.
+  const std::function<void()>& meanwhile;
+  RouteSet written = {};                                 // The target, and
+  std::array<std::string, kFamilies.size()> shown = {};  // `show static` of it; from Configure on.
+  bool staged = false;                  // The file was, or may have been, replaced.
+  bool configured = false;              // BIRD took it and waits for confirmation.
+  bool not_included = false;            // BIRD took it, and it has nothing of ours in it.
+  std::string bird_conf = "bird.conf";  // Which file BIRD says it read.
 };
 
 Result<std::unique_ptr<BirdBackend>> BirdBackend::Create(const BirdOptions& options) {
@@ -134,9 +100,10 @@ Status BirdBackend::Connect(MonotonicTime deadline) {
   return {};
 }
 
-Result<BirdReply> BirdBackend::Ask(std::string_view command, MonotonicTime deadline) {
+Result<BirdReply> BirdBackend::Ask(std::string_view command, MonotonicTime deadline,
+                                   const std::function<void()>& meanwhile) {
   PODROUTE_RETURN_IF_ERROR(Connect(deadline));
-  Result<BirdReply> reply = control_->Ask(command, deadline);
+  Result<BirdReply> reply = control_->Ask(command, deadline, meanwhile);
   if (!reply.ok()) control_.reset();
   return reply;
 }
@@ -146,14 +113,14 @@ Status BirdBackend::CheckPermit() const {
   return {StatusCode::kCancelled, "no longer permitted to change BIRD: another one leads"};
 }
 
-// The routes of our protocols, ordered. kNotFound: BIRD has no such protocols.
-Result<RouteSet> BirdBackend::ReadBird(MonotonicTime deadline) {
-  RouteSet routes;
-  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
-    const std::string name = BirdProtocolName(family, options_.owner);
-    PODROUTE_ASSIGN_OR_RETURN(const BirdReply shown,
+// Both protocols' answers, nothing for one that is down. kNotFound: BIRD has no such protocols.
+Result<BirdBackend::Shown> BirdBackend::ShowStatic(MonotonicTime deadline) {
+  Shown shown;
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const std::string name = BirdProtocolName(kFamilies[i], options_.owner);
+    PODROUTE_ASSIGN_OR_RETURN(const BirdReply listed,
                               Ask("show protocols \"" + name + "\"", deadline));
-    PODROUTE_ASSIGN_OR_RETURN(const BirdProtocolState state, ParseProtocolState(shown, name));
+    PODROUTE_ASSIGN_OR_RETURN(const BirdProtocolState state, ParseProtocolState(listed, name));
     if (state == BirdProtocolState::kUnknown) {
       return Status(StatusCode::kNotFound, "BIRD has no protocol " + name);
     }
@@ -162,12 +129,23 @@ Result<RouteSet> BirdBackend::ReadBird(MonotonicTime deadline) {
                     "BIRD's protocol " + name + " is somebody else's: it is not static");
     }
     if (state == BirdProtocolState::kDown) continue;
-    PODROUTE_ASSIGN_OR_RETURN(const BirdReply reply, Ask("show static " + name, deadline));
-    PODROUTE_ASSIGN_OR_RETURN(RouteSet some, ParseStaticRoutes(reply));
+    PODROUTE_ASSIGN_OR_RETURN(shown[i], Ask("show static " + name, deadline));
+  }
+  return shown;
+}
+
+Result<RouteSet> BirdBackend::ParseShown(const Shown& shown) {
+  RouteSet routes;
+  for (const std::optional<BirdReply>& reply : shown) {
+    if (!reply) continue;
+    PODROUTE_ASSIGN_OR_RETURN(const RouteSet some, ParseStaticRoutes(*reply));
     routes.insert(routes.end(), some.begin(), some.end());
   }
   // Also where somebody put a family's routes into the other's protocol.
-  if (!IsOrdered(routes)) std::stable_sort(routes.begin(), routes.end(), ByDst);
+  if (!IsOrdered(routes)) {
+    std::stable_sort(routes.begin(), routes.end(),
+                     [](const Route& a, const Route& b) { return a.dst < b.dst; });
+  }
   return routes;
 }
 
@@ -179,36 +157,31 @@ Result<RouteSet> BirdBackend::ReadOwned() {
     MakeStartable();
     return connected;
   }
-  Result<RouteSet> read = ReadBird(deadline);
-  if (!read.ok() && read.status().code() == StatusCode::kUnavailable) {
-    read = ReadBird(deadline);  // It went away while we asked; perhaps it is back.
+  Result<Shown> shown = ShowStatic(deadline);
+  if (!shown.ok() && shown.status().code() == StatusCode::kUnavailable) {
+    shown = ShowStatic(deadline);  // It went away while we asked; perhaps it is back.
   }
   // Not included (yet): nothing of ours is there. What to do about it Apply says.
-  if (!read.ok() && read.status().code() == StatusCode::kNotFound) read = RouteSet();
-  if (!read.ok()) return read.status();
-  RouteSet routes = std::move(*read);
+  if (!shown.ok() && shown.status().code() == StatusCode::kNotFound) shown = Shown();
+  if (!shown.ok()) return shown.status();
+  PODROUTE_ASSIGN_OR_RETURN(RouteSet routes, ParseShown(*shown));
 
   Result<std::string> text = file_.Read();
   if (!text.ok() && text.status().code() != StatusCode::kNotFound) return text.status();
-  if (text.ok() && *text != last_text_) {
-    Result<RouteSet> parsed = ParseBirdConfig(*text, options_.owner);
+  if (!text.ok() || *text != last_text_) {
+    Result<RouteSet> parsed = text.ok() ? ParseBirdConfig(*text, options_.owner) : text.status();
     last_routes_ = parsed.ok() ? std::move(*parsed) : RouteSet();
     last_text_ = parsed.ok() ? std::move(*text) : std::string();
-  } else if (!text.ok()) {
-    last_routes_.clear();
-    last_text_.clear();
   }
-  Describe(routes, last_routes_);
-  bird_ = routes;
-  Describe(routes, desired_);
-  auto in_file = last_routes_.begin();
-  for (Route& route : routes) {
-    while (in_file != last_routes_.end() && in_file->dst < route.dst) ++in_file;
-    if (in_file == last_routes_.end() || HopOf(*in_file) != HopOf(route)) route.via = NextHop();
-    route.node.clear();
+  DescribeRoutes(routes, last_routes_);
+  RouteSet owned = BirdOwned(routes, last_routes_);
+  DescribeRoutes(owned, desired_);
+  for (Route& route : owned) {
     route.dev.clear();
+    route.node.clear();
   }
-  return routes;
+  bird_ = std::move(routes);
+  return owned;
 }
 
 void BirdBackend::MakeStartable() {
@@ -227,66 +200,28 @@ void BirdBackend::MakeStartable() {
   ForgetOwnEvents(status.ok() ? &good : nullptr);
 }
 
-// What BIRD has, with the plan carried out, and what only the file has if it is desired. `results`
-// gets a result for each change.
-RouteSet BirdBackend::Target(const RoutePlan& plan, const RouteSet& desired,
-                             std::vector<RouteResult>& results) {
-  RouteSet gone, target;
-  for (const RouteChange& change : plan.changes) {
-    RouteResult& result = results.emplace_back(RouteResult{.change = change, .status = {}});
-    if (change.action == RouteAction::kDelete) {
-      gone.push_back(change.route);
-      continue;
-    }
-    result.status = CheckBirdRoute(change.route);
-    if (!result.status.ok()) continue;
-    target.push_back(change.route);
-    // Of several routes to it the others have changes of their own, or are kept.
-    if (change.action == RouteAction::kReplace) gone.push_back(change.old);
-  }
-  std::stable_sort(gone.begin(), gone.end(), ByDst);
-  auto goes = [&](const Route& route) {
-    auto [from, to] = std::equal_range(gone.begin(), gone.end(), route, ByDst);
-    return std::any_of(from, to, [&](const Route& old) {
-      // Unspecified: ReadOwned's word for a route that is not right.
-      return old.via.gateway.IsUnspecified() || HopOf(old) == HopOf(route);
-    });
-  };
-  RouteSet rest = *bird_;
-  std::set_intersection(last_routes_.begin(), last_routes_.end(), desired.begin(), desired.end(),
-                        std::back_inserter(rest),
-                        [](const Route& a, const Route& b) { return HopOf(a) < HopOf(b); });
-  for (const Route& route : rest) {
-    // A foreign kind, made by hand, goes with any writing of the file.
-    if (!goes(route) && CheckBirdRoute(route).ok()) target.push_back(route);
-  }
-  std::stable_sort(target.begin(), target.end(), ByDst);  // What was added is first of its kind.
-  auto same_dst = [](const Route& a, const Route& b) { return a.dst == b.dst; };
-  target.erase(std::unique(target.begin(), target.end(), same_dst), target.end());
-  Describe(target, desired);
-  return target;
-}
-
 std::vector<RouteResult> BirdBackend::Apply(const RoutePlan& plan, const RouteSet& desired) {
   std::vector<RouteResult> results;
-  results.reserve(plan.changes.size());
+  bool copied = false;
+  // What nobody waits for is done while BIRD works.
+  auto copy = [&] {
+    if (std::exchange(copied, true)) return;
+    results.reserve(plan.changes.size());
+    for (const RouteChange& change : plan.changes) results.push_back({change, {}});
+    desired_ = desired;
+  };
+  std::vector<Status> statuses(plan.changes.size());
   Status status;
   if (!bird_) status = ReadOwned().status();
   if (status.ok()) {
-    desired_ = desired;
-    if (!IsOrdered(desired_)) std::stable_sort(desired_.begin(), desired_.end(), ByDst);
-    RouteSet target = Target(plan, desired_, results);
-    status = Carry(target);
-    if (status.ok()) {
-      bird_ = std::move(target);
-    } else {
-      bird_.reset();
-    }
-  } else {
-    for (const RouteChange& change : plan.changes) results.push_back({change, {}});
+    RouteSet target = BirdTarget(*bird_, last_routes_, plan, desired, &statuses);
+    status = Carry(target, copy);
+    bird_.reset();
+    if (status.ok()) bird_ = std::move(target);
   }
-  for (RouteResult& result : results) {
-    if (result.status.ok()) result.status = status;
+  copy();
+  for (size_t i = 0; i < results.size(); ++i) {
+    results[i].status = statuses[i].ok() ? status : std::move(statuses[i]);
   }
   // Without a change there is no result to carry it.
   if (!status.ok() && plan.changes.empty() && logged_ != status.message()) {
@@ -296,17 +231,16 @@ std::vector<RouteResult> BirdBackend::Apply(const RoutePlan& plan, const RouteSe
   return results;
 }
 
-Status BirdBackend::Carry(const RouteSet& target) {
-  const MonotonicTime deadline = SystemClock().Now() + options_.apply_timeout;
+Status BirdBackend::Carry(const RouteSet& target, const std::function<void()>& meanwhile) {
   Change change = {.target = target,
                    .text = RenderBirdConfig(target, options_.owner),
-                   .deadline = deadline,
-                   .bird_conf = "bird.conf"};
+                   .deadline = SystemClock().Now() + options_.apply_timeout,
+                   .meanwhile = meanwhile};
   if (SameHops(*bird_, target) && last_text_ == change.text && !file_.Marked()) return {};
   UniqueFd lock;
   PODROUTE_RETURN_IF_ERROR(CheckPermit());
-  PODROUTE_RETURN_IF_ERROR(Lock(&lock, deadline));
-  PODROUTE_RETURN_IF_ERROR(AwaitNoUndo(deadline));
+  PODROUTE_RETURN_IF_ERROR(Lock(&lock, change.deadline));
+  PODROUTE_RETURN_IF_ERROR(AwaitNoUndo(change.deadline));
   Status status = WriteFile(change);
   if (status.ok()) status = Configure(change);
   if (status.ok()) status = Verify(change);
@@ -316,14 +250,15 @@ Status BirdBackend::Carry(const RouteSet& target) {
   }
   if (status.ok() || change.not_included) {
     file_.Settle();
-    last_text_ = change.text;
-    last_routes_ = target;
+    last_routes_ = std::move(change.written);
+    last_text_ = std::move(change.text);
+    ForgetOwnEvents(&last_text_);
   } else {
     status = GiveUp(change, status);
     last_text_.clear();
     last_routes_.clear();
+    ForgetOwnEvents(nullptr);
   }
-  ForgetOwnEvents(status.ok() ? &change.text : nullptr);
   return status;
 }
 
@@ -346,22 +281,28 @@ Status BirdBackend::Lock(UniqueFd* lock, MonotonicTime deadline) const {
 // BIRD remembers one configuration to go back to. One that waits for confirmation is ours when we
 // were ended in the middle of a change, else somebody else's.
 Status BirdBackend::AwaitNoUndo(MonotonicTime deadline) {
+  Status waiting;
   while (true) {
-    PODROUTE_ASSIGN_OR_RETURN(const BirdReply reply, Ask("configure status", deadline));
-    // BIRD before 2.0.8 does not tell (a syntax error).
-    const BirdLine* waiting = reply.Find(kBirdUndoScheduled);
-    if (waiting == nullptr) return {};
+    const Result<BirdReply> reply = Ask("configure status", deadline);
+    if (!reply.ok()) {
+      // That the time is over says less than why it was spent.
+      return reply.status().code() == StatusCode::kDeadlineExceeded && !waiting.ok()
+                 ? waiting
+                 : reply.status();
+    }
+    // Where BIRD does not know the question (a syntax error) there is no answer either.
+    const BirdLine* undo = reply->Find(kBirdUndoScheduled);
+    if (undo == nullptr) return {};
     if (file_.Marked()) {
       PODROUTE_RETURN_IF_ERROR(CheckPermit());
       PODROUTE_ASSIGN_OR_RETURN(const BirdReply undone, Ask("configure undo", deadline));
       return undone.status();
     }
-    if (!Sleep(deadline, options_.stop)) {
-      return {StatusCode::kUnavailable,
-              "somebody's `configure timeout` waits for `birdc configure confirm` or `birdc "
-              "configure undo`, BIRD says: " +
-                  Printable(waiting->text) + "; no route is changed before"};
-    }
+    waiting = {StatusCode::kUnavailable,
+               "somebody's `configure timeout` waits for `birdc configure confirm` or `birdc "
+               "configure undo`, BIRD says: " +
+                   Printable(undo->text) + "; no route is changed before"};
+    if (!Sleep(deadline, options_.stop)) return waiting;
   }
 }
 
@@ -392,7 +333,15 @@ Status BirdBackend::Configure(Change& change) {
   PODROUTE_RETURN_IF_ERROR(CheckPermit());
   // Also when there is no answer: it may have got it.
   change.configured = true;
-  PODROUTE_ASSIGN_OR_RETURN(const BirdReply reply, Ask(kConfigureCommand, change.deadline));
+  auto prepare = [&] {
+    for (size_t i = 0; i < kFamilies.size(); ++i) {
+      change.shown[i] = RenderBirdStatic(change.target, kFamilies[i]);
+    }
+    change.written = change.target;
+    change.meanwhile();
+  };
+  PODROUTE_ASSIGN_OR_RETURN(const BirdReply reply,
+                            Ask(kConfigureCommand, change.deadline, prepare));
   change.configured = !reply.is_error();
   PODROUTE_RETURN_IF_ERROR(reply.status().WithContext("BIRD refuses its configuration"));
   if (reply.code() < kBirdReconfigured || reply.code() > kBirdReconfigurationQueued) {
@@ -406,25 +355,38 @@ Status BirdBackend::Configure(Change& change) {
   return {};
 }
 
+// Empty when BIRD has what it should, else how it differs.
+Result<std::string> BirdBackend::Compare(const Change& change) {
+  PODROUTE_ASSIGN_OR_RETURN(const Shown shown, ShowStatic(change.deadline));
+  bool same = true;
+  for (size_t i = 0; i < shown.size(); ++i) {
+    same =
+        same && (shown[i] ? SaysStaticRoutes(*shown[i], change.shown[i]) : change.shown[i].empty());
+  }
+  if (same) return std::string();
+  PODROUTE_ASSIGN_OR_RETURN(const RouteSet actual, ParseShown(shown));
+  if (SameHops(actual, change.target)) return std::string();
+  return BirdDifference(actual, change.target);
+}
+
 Status BirdBackend::Verify(Change& change) {
   while (true) {
-    Result<RouteSet> actual = ReadBird(change.deadline);
-    if (actual.ok() && SameHops(*actual, change.target)) return {};
+    const Result<std::string> difference = Compare(change);
+    if (difference.ok() && difference->empty()) return {};
     // A reconfiguration for which some protocol must stop first goes on after its answer.
     PODROUTE_ASSIGN_OR_RETURN(const BirdReply reply, Ask("configure status", change.deadline));
     const bool going_on = reply.Find(kBirdReconfigurationInProgress) != nullptr ||
                           reply.Find(kBirdReconfigurationQueued) != nullptr;
     if (going_on && Sleep(change.deadline, options_.stop)) continue;
-    if (actual.ok()) {
-      return {StatusCode::kUnavailable, "BIRD took its configuration (" +
-                                            Printable(change.bird_conf, 200) +
-                                            ") and has not what " + file_.path() +
-                                            " says: " + Difference(*actual, change.target)};
+    if (difference.ok()) {
+      return {StatusCode::kUnavailable,
+              "BIRD took its configuration (" + Printable(change.bird_conf, 200) +
+                  ") and has not what " + file_.path() + " says: " + *difference};
     }
-    change.not_included = actual.status().code() == StatusCode::kNotFound;
-    if (!change.not_included) return actual.status();
+    change.not_included = difference.status().code() == StatusCode::kNotFound;
+    if (!change.not_included) return difference.status();
     return {StatusCode::kInvalidArgument,
-            actual.status().message() + ": " + Printable(change.bird_conf, 200) +
+            difference.status().message() + ": " + Printable(change.bird_conf, 200) +
                 " does not include our file; add this line to it: include \"" + file_.path() +
                 "\";"};
   }
@@ -436,10 +398,10 @@ Status BirdBackend::Confirm(Change& change) {
   PODROUTE_RETURN_IF_ERROR(reply.status());
   if (reply.code() == kBirdConfirmed) return {};
   // Somebody else confirmed it, or undid it.
-  PODROUTE_ASSIGN_OR_RETURN(const RouteSet actual, ReadBird(change.deadline));
-  if (SameHops(actual, change.target)) return {};
-  return {StatusCode::kUnavailable, "somebody else has changed BIRD's configuration meanwhile: " +
-                                        Difference(actual, change.target)};
+  PODROUTE_ASSIGN_OR_RETURN(const std::string difference, Compare(change));
+  if (difference.empty()) return {};
+  return {StatusCode::kUnavailable,
+          "somebody else has changed BIRD's configuration meanwhile: " + difference};
 }
 
 // Puts back what can be; `why` with what became of it.

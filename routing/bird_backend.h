@@ -2,6 +2,7 @@
 #ifndef PODROUTE_ROUTING_BIRD_BACKEND_H_
 #define PODROUTE_ROUTING_BIRD_BACKEND_H_
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -85,23 +86,25 @@ class BirdBackend : public RouteBackend {
   void DrainEvents() override;
 
  private:
-  struct Change;  // One run of the steps above.
+  struct Change;                                          // One run of the steps above.
+  using Shown = std::array<std::optional<BirdReply>, 2>;  // IPv4, IPv6.
 
   BirdBackend(const BirdOptions& options, PathWatch watch, UniqueFd epoll, UniqueFd note);
 
   Status Connect(MonotonicTime deadline);
-  Result<BirdReply> Ask(std::string_view command, MonotonicTime deadline);
-  Result<RouteSet> ReadBird(MonotonicTime deadline);
+  Result<BirdReply> Ask(std::string_view command, MonotonicTime deadline,
+                        const std::function<void()>& meanwhile = {});
+  Result<Shown> ShowStatic(MonotonicTime deadline);
+  static Result<RouteSet> ParseShown(const Shown& shown);
   Status CheckPermit() const;
   void MakeStartable();
-  RouteSet Target(const RoutePlan& plan, const RouteSet& desired,
-                  std::vector<RouteResult>& results);
 
-  Status Carry(const RouteSet& target);
+  Status Carry(const RouteSet& target, const std::function<void()>& meanwhile);
   Status Lock(UniqueFd* lock, MonotonicTime deadline) const;
   Status AwaitNoUndo(MonotonicTime deadline);
   Status WriteFile(Change& change);
   Status Configure(Change& change);
+  Result<std::string> Compare(const Change& change);
   Status Verify(Change& change);
   Status Confirm(Change& change);
   Status GiveUp(Change& change, const Status& why);

@@ -69,6 +69,11 @@ void AppendAddress(std::string& text, const IpAddress& address) {
   text.append(buffer, at);
 }
 
+void AppendPrefix(std::string& text, const IpPrefix& prefix) {
+  AppendAddress(text, prefix.address());
+  text.append("/").append(std::to_string(prefix.length()));
+}
+
 std::string Header(std::string_view owner) {
   std::string header = "# Written by podroute";
   if (!owner.empty()) header += " for owner " + Printable(owner);
@@ -173,14 +178,27 @@ std::string RenderBirdConfig(const RouteSet& routes, std::string_view owner) {
       if (last != nullptr && *last == route.dst) continue;
       last = &route.dst;
       text.append(kRoute);
-      AppendAddress(text, route.dst.address());
-      text.append("/").append(std::to_string(route.dst.length())).append(kVia);
+      AppendPrefix(text, route.dst);
+      text.append(kVia);
       AppendAddress(text, route.via.gateway);
       text.append(kEnd);
       if (IsPlainName(route.node)) text.append(kNode).append(route.node);
       text += '\n';
     }
     text += "}\n";
+  }
+  return text;
+}
+
+std::string RenderBirdStatic(const RouteSet& routes, IpFamily family) {
+  std::string text;
+  text.reserve(routes.size() * 40);
+  for (const Route& route : routes) {
+    if (route.dst.family() != family) continue;
+    AppendPrefix(text, route.dst);
+    text += "\n\tvia ";
+    AppendAddress(text, route.via.gateway);
+    text += '\n';
   }
   return text;
 }

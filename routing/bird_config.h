@@ -39,6 +39,10 @@ Status CheckBirdRoute(const Route& route);
 // out. A node's name stands behind its route where it is printable ASCII.
 std::string RenderBirdConfig(const RouteSet& routes, std::string_view owner);
 
+// What `show static` prints of a protocol with the routes of one family, in BIRD's usual spelling
+// and the order of the file, a line each: "10.244.1.0/24\n\tvia 192.168.0.1\n". Ordered by dst.
+std::string RenderBirdStatic(const RouteSet& routes, IpFamily family);
+
 // Reads what RenderBirdConfig made for this owner: destinations, gateways and nodes, ordered. Any
 // other text, a byte changed or missing, is an error that says which line is the first to differ.
 Result<RouteSet> ParseBirdConfig(std::string_view text, std::string_view owner);

@@ -100,7 +100,8 @@ bool BirdControl::Usable() {
   return !broken_;
 }
 
-Result<BirdReply> BirdControl::Ask(std::string_view command, MonotonicTime deadline) {
+Result<BirdReply> BirdControl::Ask(std::string_view command, MonotonicTime deadline,
+                                   const std::function<void()>& meanwhile) {
   if (command.empty() || command.find_first_of(std::string_view("\n\r\0", 3)) != command.npos) {
     return Status(StatusCode::kInvalidArgument,
                   "not a command for BIRD: \"" + Printable(command) + "\"");
@@ -111,6 +112,7 @@ Result<BirdReply> BirdControl::Ask(std::string_view command, MonotonicTime deadl
   std::string line(command);
   line += '\n';
   PODROUTE_RETURN_IF_ERROR(Send(line, deadline));
+  if (meanwhile) meanwhile();
   return ReadReply(deadline, "\"" + Printable(command) + "\"");
 }
 

@@ -2,6 +2,7 @@
 #ifndef PODROUTE_ROUTING_BIRD_CONTROL_H_
 #define PODROUTE_ROUTING_BIRD_CONTROL_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,7 +32,9 @@ class BirdControl {
                                                     MonotonicTime deadline, StopToken* stop);
 
   // One command, without newline, and its whole reply, BIRD's refusals included (reply.status()).
-  Result<BirdReply> Ask(std::string_view command, MonotonicTime deadline);
+  // `meanwhile`, if not empty, is called once between the two: BIRD works on another processor.
+  Result<BirdReply> Ask(std::string_view command, MonotonicTime deadline,
+                        const std::function<void()>& meanwhile = {});
 
   // Readable when nothing was asked: BIRD closed the connection, or says what nobody asked for.
   int fd() const { return socket_.get(); }

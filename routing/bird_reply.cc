@@ -140,4 +140,18 @@ Result<RouteSet> ParseStaticRoutes(const BirdReply& reply) {
   return routes;
 }
 
+bool SaysStaticRoutes(const BirdReply& reply, std::string_view expected) {
+  constexpr std::string_view kDormant = " (dormant)";
+  if (reply.is_error()) return false;
+  for (const BirdLine& line : reply.lines) {
+    if (line.code != kBirdStaticRoutes) continue;
+    std::string_view text = line.text;
+    if (text.ends_with(kDormant)) text.remove_suffix(kDormant.size());
+    if (!expected.starts_with(text) || !expected.substr(text.size()).starts_with('\n'))
+      return false;
+    expected.remove_prefix(text.size() + 1);
+  }
+  return expected.empty();
+}
+
 }  // namespace podroute

@@ -90,6 +90,10 @@ Result<BirdProtocolState> ParseProtocolState(const BirdReply& reply, std::string
 // has an unspecified gateway. Errors: what BIRD said instead, or the line that is no route.
 Result<RouteSet> ParseStaticRoutes(const BirdReply& reply);
 
+// True when that reply says exactly `expected` (RenderBirdStatic), dormant or not: five times as
+// fast as to parse and compare. False also where BIRD spells the same otherwise.
+bool SaysStaticRoutes(const BirdReply& reply, std::string_view expected);
+
 }  // namespace podroute
 
 #endif  // PODROUTE_ROUTING_BIRD_REPLY_H_

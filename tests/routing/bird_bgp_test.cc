@@ -118,9 +118,20 @@ class BgpDaemon {
           " neighbor 192.168.0.1 timers connect 1\n neighbor fd00::1 timers connect 1\n"
           " address-family ipv6 unicast\n  neighbor fd00::1 activate\n");
     Shell("chown -R frr:frr " + dir_ + "; chmod 755 " + dir_);
-    const std::vector<std::string> words = {
-        "/usr/lib/frr/bgpd", "-f", dir_ + "/bgpd.conf", "-i", dir_ + "/pid", "--vty_socket", dir_,
-        "-z", dir_ + "/zserv", "-P", "0", "--no_zebra", "--log", "stdout"};
+    const std::vector<std::string> words = {"/usr/lib/frr/bgpd",
+                                            "-f",
+                                            dir_ + "/bgpd.conf",
+                                            "-i",
+                                            dir_ + "/pid",
+                                            "--vty_socket",
+                                            dir_,
+                                            "-z",
+                                            dir_ + "/zserv",
+                                            "-P",
+                                            "0",
+                                            "--no_zebra",
+                                            "--log",
+                                            "stdout"};
     const std::string log = dir_ + "/log";
     const pid_t parent = getpid();
     pid_ = fork();
@@ -164,9 +175,8 @@ TEST_F(BirdBgpTest, AnFrrThatIsItsNeighbourHasTheRoutesByTheNodes) {
   ASSERT_TRUE(AllOk(Reconcile(kRoutes)));
   std::unique_ptr<BgpDaemon> peer;
   InNeighbour([&] { peer = std::make_unique<BgpDaemon>(); });
-  for (const auto& [family, dst, gateway] :
-       {std::tuple("ipv4", "10.244.2.0/24", "192.168.0.12"),
-        std::tuple("ipv6", "fd01:0:0:2::/64", "fd00::12")}) {
+  for (const auto& [family, dst, gateway] : {std::tuple("ipv4", "10.244.2.0/24", "192.168.0.12"),
+                                             std::tuple("ipv6", "fd01:0:0:2::/64", "fd00::12")}) {
     const std::string what = std::string(family) + " unicast " + dst;
     std::string shown = peer->Show(what);
     for (int i = 0; shown.find(gateway) == std::string::npos; ++i) {

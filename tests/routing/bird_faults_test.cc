@@ -192,22 +192,23 @@ TEST_F(BirdFaultsTest, ABirdThatCannotStartWithoutOurFileGetsOne) {
 }
 
 TEST_F(BirdFaultsTest, AHangingBirdIsAnErrorWithinTheLimit) {
-  options_.apply_timeout = std::chrono::milliseconds(300);
   StartWithOld();
+  options_.apply_timeout = std::chrono::milliseconds(300);
+  backend_ = NewBackend(options_);
   bird_->Signal(SIGSTOP);
-  const Result<RouteSet> routes = backend_->ReadOwned();
+  Result<RouteSet> routes = backend_->ReadOwned();
   EXPECT_EQ(routes.status().code(), StatusCode::kDeadlineExceeded) << routes.status().message();
   EXPECT_NE(Failure(backend_->Apply(Plan(kOld, kNew), kNew)).find("hangs"), std::string::npos);
   EXPECT_EQ(Slurp(bird_->file_path()), RenderBirdConfig(kOld, ""));
   bird_->Signal(SIGCONT);
-  backend_ = NewBackend(BirdOptions{options_.socket_path, options_.file_path});
+  options_.apply_timeout = std::chrono::seconds(60);
+  backend_ = NewBackend(options_);
   EXPECT_TRUE(AllOk(Reconcile(kNew)));
   ExpectInPlace(kNew);
 }
 
 // At each of the times when it asks for the permission, which is before each step.
 TEST_F(BirdFaultsTest, ABirdThatHangsInTheMiddleOfAChangeIsAnErrorAndMendedLater) {
-  options_.apply_timeout = std::chrono::milliseconds(300);
   StartWithOld();
   int steps = 0;
   for (int stop_at = 1;; ++stop_at) {
@@ -218,6 +219,7 @@ TEST_F(BirdFaultsTest, ABirdThatHangsInTheMiddleOfAChangeIsAnErrorAndMendedLater
       if (++steps == stop_at) bird_->Signal(SIGSTOP);
       return true;
     };
+    options.apply_timeout = std::chrono::seconds(1);
     backend_ = NewBackend(options);
     const std::vector<RouteResult> results = Reconcile(kNew);
     if (steps < stop_at) break;
@@ -318,8 +320,9 @@ TEST_F(BirdFaultsTest, AKillInTheMiddleLeavesAWholeFileAndIsMended) {
 }
 
 TEST_F(BirdFaultsTest, AnOperatorsUnconfirmedConfigurationIsNotConfirmedByUs) {
-  options_.apply_timeout = std::chrono::milliseconds(200);
   StartWithOld();
+  options_.apply_timeout = std::chrono::seconds(1);
+  backend_ = NewBackend(options_);
   bird_->Birdc("configure timeout 300");
   const std::string failure = Failure(Reconcile(kNew));
   EXPECT_NE(failure.find("configure timeout"), std::string::npos) << failure;
@@ -343,9 +346,8 @@ TEST_F(BirdFaultsTest, AFullDiskLeavesTheOldFile) {
   ASSERT_TRUE(AllOk(Reconcile(kOld)));
   RouteSet many;
   for (int i = 0; i < 1000; ++i) {
-    many.push_back(BirdRoute("10." + std::to_string(i / 250) + "." + std::to_string(i % 250) +
-                                 ".0/24",
-                             "192.168.0.11"));
+    many.push_back(BirdRoute(
+        "10." + std::to_string(i / 250) + "." + std::to_string(i % 250) + ".0/24", "192.168.0.11"));
   }
   const std::string failure = Failure(Reconcile(many));
   EXPECT_NE(failure.find("No space left on device"), std::string::npos) << failure;

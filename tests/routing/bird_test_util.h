@@ -83,6 +83,7 @@ class BirdTest : public ::testing::Test {
     bird_ = std::make_unique<BirdRouter>();
     options_.socket_path = bird_->socket_path();
     options_.file_path = bird_->file_path();
+    options_.apply_timeout = std::chrono::seconds(60);  // A busy machine is no fault.
   }
 
   std::unique_ptr<BirdBackend> NewBackend(const BirdOptions& options) {
