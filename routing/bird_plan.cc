@@ -81,8 +81,12 @@ RouteSet BirdTarget(const RouteSet& bird, const RouteSet& file, const RoutePlan&
   auto goes = [&](const Route& route) {
     auto [from, to] = std::equal_range(gone.begin(), gone.end(), route, ByDst);
     return std::any_of(from, to, [&](const Route& old) {
-      // Unspecified: BirdOwned's word for a route that is not right.
-      return old.via.gateway.IsUnspecified() || HopOf(old) == HopOf(route);
+      if (HopOf(old) == HopOf(route)) return true;
+      // BirdOwned's word for a route that is not right; of two to one destination the other may be.
+      return old.via.gateway.IsUnspecified() &&
+             !std::binary_search(
+                 plan.keeps.begin(), plan.keeps.end(), route,
+                 [](const Route& a, const Route& b) { return HopOf(a) < HopOf(b); });
     });
   };
   auto keep = [&](const Route& route) {
