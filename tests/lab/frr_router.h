@@ -39,6 +39,9 @@ class FrrRouter {
   void Kill(const std::string& daemon);
   void Signal(const std::string& daemon, int signal);
 
+  // Of a daemon that runs.
+  pid_t pid(const std::string& daemon) const { return pids_.at(daemon); }
+
   // vtysh with these arguments, for a shell; returns what it prints.
   std::string Vtysh(const std::string& args) const;
   // The same as a command to be run.

@@ -326,6 +326,43 @@ TEST_F(FrrBackendTest, AGatewayThatIsNotReachableYetIsNoError) {
   AwaitKernel("-4", "10.244.1.0/24 172.16.0.1\n");
 }
 
+TEST_F(FrrBackendTest, BgpHandsOutOurRoutesAndOnlyOursByTheirTag) {
+  // A neighbour at another address of the same link, without a routing table.
+  Shell("ip addr add 192.168.0.253/16 dev lan");
+  FrrRouter neighbour;
+  neighbour.Start("bgpd", "-Z -l 192.168.0.253");
+  frr_->Start("bgpd", "-l 192.168.0.254");
+  frr_->Configure(
+      "ip route 10.0.0.0/8 192.168.0.7\nip route 10.245.0.0/24 192.168.0.7 tag 111\n"
+      "route-map PODS permit 10\n match tag 110\nexit\n"
+      "router bgp 65000\n bgp router-id 1.1.1.1\n no bgp ebgp-requires-policy\n"
+      " timers bgp 1 3\n neighbor 192.168.0.253 remote-as 65001\n"
+      " neighbor 192.168.0.253 update-source 192.168.0.254\n"
+      " neighbor 192.168.0.253 timers connect 1\n neighbor 192.168.0.253 advertisement-interval 0\n"
+      " address-family ipv4 unicast\n  redistribute static route-map PODS\n exit-address-family\n"
+      "exit\n");
+  neighbour.Configure(
+      "router bgp 65001\n bgp router-id 2.2.2.2\n no bgp ebgp-requires-policy\n"
+      " neighbor 192.168.0.254 remote-as 65000\n neighbor 192.168.0.254 passive\n"
+      " neighbor 192.168.0.254 update-source 192.168.0.253\nexit\n");
+  auto await = [&](const std::string& expected) {
+    std::string have;
+    for (int i = 0; i < 1000; ++i) {
+      have = Shell(neighbour.VtyshCommand("-d bgpd -c 'show bgp ipv4 unicast'") +
+                   " | sed -n 's/^\\*> *\\([0-9./]*\\) .*/\\1/p' | tr '\\n' ' '");
+      if (have == expected) return;
+      poll(nullptr, 0, 10);
+    }
+    ADD_FAILURE() << "the neighbour has " << have << "and not " << expected;
+  };
+  ASSERT_EQ(Reconcile({R("10.244.1.0/24", "192.168.0.1"), R("10.244.2.0/24", "192.168.0.2")}),
+            Status::Ok());
+  await("10.244.1.0/24 10.244.2.0/24 ");
+  ASSERT_EQ(Reconcile({R("10.244.1.0/24", "192.168.0.9"), R("10.244.3.0/24", "192.168.0.3")}),
+            Status::Ok());
+  await("10.244.1.0/24 10.244.3.0/24 ");
+}
+
 TEST_F(FrrBackendTest, WithoutThePermitNothingIsSent) {
   bool leader = true;
   FrrOptions options;
