@@ -1,6 +1,6 @@
 // How long it takes to bring routes into a shared router: the kernel backend, the BIRD backend, and
 // `birdc configure` of the very same file, interleaved, in private network namespaces. BIRD exports
-// to the kernel, as it does on a router.
+// to the kernel, as it does on a router. The same for FRR (frr_bench.h).
 //
 //   router_bench            1,000 and 5,000 nodes; medians and ratios
 //   router_bench --short    few nodes; exits non-zero when a count is wrong; times mean nothing
@@ -20,6 +20,7 @@
 #include "routing/bird_reply.h"
 #include "routing/kernel_backend.h"
 #include "tests/bench/bench_util.h"
+#include "tests/bench/frr_bench.h"
 #include "tests/lab/bird_router.h"
 #include "tests/lab/netns.h"
 
@@ -165,4 +166,9 @@ int Main(bool is_short) {
 }  // namespace
 }  // namespace podroute
 
-int main(int argc, char** argv) { return podroute::Main(podroute::IsShort(argc, argv)); }
+int main(int argc, char** argv) {
+  const bool is_short = podroute::IsShort(argc, argv);
+  const int code = podroute::Main(is_short);
+  podroute::BenchFrr(is_short);
+  return code;
+}
