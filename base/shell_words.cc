@@ -1,6 +1,7 @@
 #include "base/shell_words.h"
 
 #include <optional>
+#include <utility>
 
 namespace podroute {
 namespace {
@@ -24,24 +25,19 @@ Result<std::vector<std::string>> SplitShellWords(std::string_view text) {
     if (c == '\0') return Wrong("a NUL byte", i);
     if (quote != 0 && c == quote) {
       quote = 0;
-    } else if (quote == '\'') {
-      add(c);
-    } else if (c == '\\') {
+    } else if (c == '\\' && quote != '\'') {
       if (i + 1 == text.size()) return Wrong("a backslash with nothing behind it", i);
       char next = text[++i];
       if (next == '\0') return Wrong("a NUL byte", i);
       if (next == '\n') continue;
       if (quote != 0 && kEscapable.find(next) == std::string_view::npos) add('\\');
       add(next);
-    } else if (quote == '"') {
-      add(c);
-    } else if (c == '\'' || c == '"') {
+    } else if (quote == 0 && (c == '\'' || c == '"')) {
       quote = c;
       opened = i;
       if (!word) word.emplace();
-    } else if (c == ' ' || c == '\t' || c == '\n') {
-      if (word) words.push_back(*std::move(word));
-      word.reset();
+    } else if (quote == 0 && (c == ' ' || c == '\t' || c == '\n')) {
+      if (word) words.push_back(*std::exchange(word, std::nullopt));
     } else {
       add(c);
     }

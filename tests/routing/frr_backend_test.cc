@@ -439,6 +439,26 @@ TEST_F(FrrBackendTest, AnOldNextHopStaysWhenTheNewOneIsNotTaken) {
   EXPECT_EQ(frr_->RunningConfig(), before);
 }
 
+TEST_F(FrrBackendTest, ADaemonThatIsKilledInTheMiddleOfABatchIsAnErrorOfAllAndTheRestFollows) {
+  RouteSet desired;
+  for (int i = 0; i < 250; ++i) {
+    desired.push_back(R("10.244." + std::to_string(i) + ".0/24", "192.168.0.1"));
+  }
+  // Half of the lines are taken; vtysh 8.4 ends with 0 then.
+  FakeVtysh fake("*' -f /dev/stdin'",
+                 "case \"$*\" in *-C*) exec vtysh \"$@\";; esac; "
+                 "head -n 125 | vtysh \"$@\"; kill -9 $(cat " +
+                     frr_->dir() + "/staticd.pid)");
+  FrrOptions options;
+  options.vtysh = fake.path();
+  options.vty_socket_dir = frr_->dir();
+  for (const RouteResult& result : Make(options)->Apply(Plan({}, desired), desired)) {
+    EXPECT_THAT(result.status.message(), HasSubstr("whether FRR took it is not known"));
+  }
+  frr_->Start("staticd");
+  ASSERT_EQ(Reconcile(desired), Status::Ok());
+}
+
 TEST_F(FrrBackendTest, AMissingVtyshIsNamed) {
   FrrOptions options;
   options.vtysh = "/nowhere/vtysh";
