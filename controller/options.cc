@@ -26,7 +26,7 @@ DEFINE_string(node_name, "",
 DEFINE_string(from_file, "",
               "Nodes from `kubectl get nodes -o json` or `-o yaml`; '-' is standard input");
 DEFINE_string(cluster_cidr, "", "prefixes that podCIDRs must lie in, comma separated; empty: any");
-DEFINE_string(output, "ip", "ip (commands that a shell runs), table or json");
+DEFINE_string(output, "ip", "ip (commands that a shell runs), table, json, bird or frr");
 DEFINE_string(
     against, "",
     "what the plan is compared with: kernel or nothing; empty: kernel in host mode when this "
@@ -333,9 +333,12 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
                       {{"host", Mode::kHost}, {"local", Mode::kLocal}, {"router", Mode::kRouter}}));
   PODROUTE_ASSIGN_OR_RETURN(options.router, ReadRouterOptions());
   using F = PlanFormat;
-  PODROUTE_ASSIGN_OR_RETURN(
-      options.output, ParseWord<F>("output", FLAGS_output,
-                                   {{"ip", F::kIp}, {"table", F::kTable}, {"json", F::kJson}}));
+  PODROUTE_ASSIGN_OR_RETURN(options.output, ParseWord<F>("output", FLAGS_output,
+                                                         {{"ip", F::kIp},
+                                                          {"table", F::kTable},
+                                                          {"json", F::kJson},
+                                                          {"bird", F::kBird},
+                                                          {"frr", F::kFrr}}));
   PODROUTE_ASSIGN_OR_RETURN(options.against, ParseWord<Against>("against", FLAGS_against,
                                                                 {{"", Against::kDefault},
                                                                  {"kernel", Against::kKernel},

@@ -102,7 +102,14 @@ Result<int> PlanVerb(const Options& options) {
                       .node = desired_options.self,
                       .table = options.route_table,
                       .metric = options.route_metric,
-                      .protocol = options.route_protocol};
+                      .protocol = options.route_protocol,
+                      .owner = options.router.owner};
+  if (options.output == PlanFormat::kBird || options.output == PlanFormat::kFrr) {
+    // Their output has to be just what is sent.
+    for (const Refusal& refusal : desired.refused) {
+      std::fprintf(stderr, "refused: %s\n", refusal.message.c_str());
+    }
+  }
   std::fputs(PrintPlan(plan, desired.refused, context, options.output).c_str(), stdout);
   return options.detailed_exitcode && !plan.empty() ? 2 : 0;
 }

@@ -13,12 +13,26 @@
 #include "controller/flag_values.h"
 #include "routing/owner.h"
 
-DEFINE_string(backend, "kernel", "where routes are kept: kernel");
+DEFINE_string(backend, "kernel", "where router mode keeps routes: kernel, bird, frr or exec");
 DEFINE_string(owner, "",
               "tells several podroutes on one router apart: letters, digits, - and _, at most 32");
 DEFINE_bool(set_sysctls, false,
             "router mode, kernel backend: set the kernel settings that a router needs, instead of "
             "warning about them");
+DEFINE_string(bird_socket, "/run/bird/bird.ctl", "BIRD's control socket");
+DEFINE_string(
+    bird_file, "/etc/bird/podroute.conf",
+    "the file that is ours and that bird.conf includes; with --owner, unless it is given, "
+    "/etc/bird/podroute-OWNER.conf");
+DEFINE_string(vtysh, "vtysh", "FRR's shell: a path, or a name to be looked for in PATH");
+DEFINE_string(frr_vty_socket, "",
+              "directory of the FRR daemons' vty sockets; empty: where vtysh looks by itself");
+DEFINE_string(
+    push_command, "",
+    "exec backend: takes what should be on its standard input, and ends with 0 when done");
+DEFINE_string(read_command, "",
+              "exec backend: prints what the router has; empty: what was pushed last counts");
+DEFINE_string(format, "json", "exec backend: what both commands speak: bird, frr, ip or json");
 DEFINE_bool(leader_elect, true, "router mode: write only while holding the Lease");
 DEFINE_string(lease_name, "", "name of the Lease; empty: podroute, with --owner podroute-OWNER");
 DEFINE_string(lease_namespace, "",
@@ -73,6 +87,31 @@ std::string LeaseNameFor(const std::string& owner) {
   return name;
 }
 
+bool IsDefault(const char* flag) {
+  gflags::CommandLineFlagInfo info;
+  return gflags::GetCommandLineFlagInfo(flag, &info) && info.is_default;
+}
+
+Status ReadPaths(RouterOptions* options) {
+  options->bird_socket = FLAGS_bird_socket;
+  options->bird_file = FLAGS_bird_file;
+  // Two owners with one file would undo each other's.
+  if (IsDefault("bird_file") && !options->owner.empty()) {
+    options->bird_file = "/etc/bird/podroute-" + options->owner + ".conf";
+  }
+  for (const auto& [flag, path] : {std::pair{"bird_socket", &options->bird_socket},
+                                   std::pair{"bird_file", &options->bird_file}}) {
+    if (!path->starts_with('/')) return WrongFlag(flag, *path, "not an absolute path");
+  }
+  options->vtysh = FLAGS_vtysh;
+  options->frr_vty_socket = FLAGS_frr_vty_socket;
+  if (!options->frr_vty_socket.empty() && !options->frr_vty_socket.starts_with('/')) {
+    return WrongFlag("frr_vty_socket", options->frr_vty_socket, "not an absolute path");
+  }
+  if (options->vtysh.empty()) return WrongFlag("vtysh", "", "not a program");
+  return Status::Ok();
+}
+
 Result<ElectionTimings> ReadTimings() {
   ElectionTimings timings;
   for (auto [flag, text, target] :
@@ -94,6 +133,13 @@ std::vector<std::pair<std::string, std::vector<std::string>>> ListRouterFlags() 
       {"backend", {"run", "plan", "cleanup"}},
       {"owner", {"run", "plan", "cleanup"}},
       {"set_sysctls", {"run"}},
+      {"bird_socket", {"run", "cleanup"}},
+      {"bird_file", {"run", "cleanup"}},
+      {"vtysh", {"run", "cleanup"}},
+      {"frr_vty_socket", {"run", "cleanup"}},
+      {"push_command", {"run", "cleanup"}},
+      {"read_command", {"run", "cleanup"}},
+      {"format", {"run", "cleanup"}},
       {"leader_elect", {"run"}},
       {"lease_name", {"run"}},
       {"lease_namespace", {"run"}},
@@ -117,6 +163,10 @@ Result<RouterOptions> ReadRouterOptions() {
   }
   options.owner = FLAGS_owner;
   options.set_sysctls = FLAGS_set_sysctls;
+  PODROUTE_RETURN_IF_ERROR(ReadPaths(&options));
+  options.push_command = FLAGS_push_command;
+  options.read_command = FLAGS_read_command;
+  PODROUTE_ASSIGN_OR_RETURN(options.format, ParseExecFormat(FLAGS_format));
   options.leader_elect = FLAGS_leader_elect;
   options.lease_name = FLAGS_lease_name.empty() ? LeaseNameFor(FLAGS_owner) : FLAGS_lease_name;
   PODROUTE_RETURN_IF_ERROR(CheckName("lease_name", options.lease_name));

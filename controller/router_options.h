@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "controller/leader_election.h"
+#include "routing/exec_format.h"
 
 namespace podroute {
 
@@ -16,6 +17,11 @@ struct RouterOptions {
   BackendKind backend = BackendKind::kKernel;
   std::string owner;  // Tells several podroutes on one router apart; empty: the one without a name.
   bool set_sysctls = false;
+
+  std::string bird_socket, bird_file;      // Absolute paths.
+  std::string vtysh, frr_vty_socket;       // The latter a directory; empty: vtysh's own.
+  std::string push_command, read_command;  // Empty: none.
+  ExecFormat format = ExecFormat::kJson;
 
   bool leader_elect = true;
   std::string lease_name;       // Never empty.

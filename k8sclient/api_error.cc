@@ -116,8 +116,8 @@ StatusCode CodeOf(const ApiStatus& api, int http_status) {
 ApiError MakeApiError(const ApiStatus& api, int http_status) {
   std::string message = http_status != 0 ? "HTTP " + std::to_string(http_status)
                                          : "error " + std::to_string(api.code);
-  if (!api.reason.empty()) message += " " + Printable(api.reason, 64);
-  if (!api.message.empty()) message += ": " + Printable(api.message, kMaxMessageBytes);
+  if (!api.reason.empty()) message += " " + AsOneLine(api.reason, 64);
+  if (!api.message.empty()) message += ": " + AsOneLine(api.message, kMaxMessageBytes);
   ApiError error;
   error.status = Status(CodeOf(api, http_status), std::move(message));
   error.retry_after =
@@ -131,11 +131,11 @@ ApiError ReadApiError(HttpResponse& response) {
   ApiStatus api = ParseApiStatus(body);
   api.retry_after_seconds = std::max(api.retry_after_seconds, RetryAfterSeconds(response));
   // Not from an API server, or from one that is not up: quote what it says.
-  if (!body.starts_with('{')) api.message = Printable(body, 120);
+  if (!body.starts_with('{')) api.message = AsOneLine(body, 120);
   return MakeApiError(api, response.status);
 }
 
-std::string Printable(std::string_view text, size_t max_bytes) {
+std::string AsOneLine(std::string_view text, size_t max_bytes) {
   std::string line;
   for (char c : text) {
     bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7f';

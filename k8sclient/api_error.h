@@ -53,8 +53,9 @@ ApiError MakeApiError(const ApiStatus& api, int http_status);
 // The Retry-After header counts in its form of seconds, which is the one that API servers send.
 ApiError ReadApiError(HttpResponse& response);
 
-// `text` as one printable line of at most `max_bytes`: for quoting what others sent.
-std::string Printable(std::string_view text, size_t max_bytes);
+// `text` as one printable line of at most `max_bytes`, runs of white space and control characters
+// as one space: for quoting what others sent.
+std::string AsOneLine(std::string_view text, size_t max_bytes);
 
 }  // namespace podroute
 

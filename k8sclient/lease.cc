@@ -61,7 +61,7 @@ Status ParseObject(std::string_view json, rapidjson::Document* document) {
 Result<Lease> ToLease(const rapidjson::Value& object) {
   std::string kind = StringMember(object, "kind");
   if (!kind.empty() && kind != "Lease") {
-    return Malformed("it is a " + Printable(kind, 64));
+    return Malformed("it is a " + AsOneLine(kind, 64));
   }
   Lease lease;
   auto metadata = object.FindMember("metadata");
@@ -252,7 +252,7 @@ Result<std::optional<LeaseEvent>> LeaseWatchReader::Next() {
   std::string json = Write(object->value);
   if (type == "ERROR") return MakeApiError(ParseApiStatus(json), 0).status;
   if (type != "ADDED" && type != "MODIFIED" && type != "DELETED") {
-    return Malformed("an event has the type \"" + Printable(type, 32) + "\"");
+    return Malformed("an event has the type \"" + AsOneLine(type, 32) + "\"");
   }
   LeaseEvent event;
   event.deleted = type == "DELETED";

@@ -73,7 +73,7 @@ ApiError OpenBody(HttpTransport& transport, const std::string& target, Duration 
   auto type = response->headers.find("content-type");
   if (type != response->headers.end() && type->second.find("json") == std::string::npos) {
     return {.status = Status(StatusCode::kInternal,
-                             "the answer is " + Printable(type->second, 64) +
+                             "the answer is " + AsOneLine(type->second, 64) +
                                  ", not application/json: is this a Kubernetes API server?")};
   }
   *body = std::move(response->body);

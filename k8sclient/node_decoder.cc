@@ -35,14 +35,14 @@ Status ExpectEnd(JsonStream& stream) {
   if (stream.ended()) return Status::Ok();
   return {StatusCode::kInternal, "something follows the JSON at byte " +
                                      std::to_string(stream.Tell()) + ": " +
-                                     Printable(stream.buffered(), 40)};
+                                     AsOneLine(stream.buffered(), 40)};
 }
 
 // Why `item`, number `index` of a list, is no Node; empty when it is one.
 std::string WhyNoNode(const JsonObject& item, size_t index) {
   std::string where = "items[" + std::to_string(index) + "]";
   if (!item.kind.empty() && item.kind != "Node") {
-    return where + " is a " + Printable(item.kind, 64) + ", not a Node";
+    return where + " is a " + AsOneLine(item.kind, 64) + ", not a Node";
   }
   if (item.node.name.empty()) return where + " has no metadata.name";
   return {};

@@ -205,7 +205,7 @@ bool NodeSax::SetListText(JsonPlace place, std::string_view text) {
   if (place == P::kListKind) {
     list_kind = Cut(text);
     if (text != "NodeList" && text != "List") {
-      return Fail("kind is \"" + Printable(text, 64) + "\", not NodeList");
+      return Fail("kind is \"" + AsOneLine(text, 64) + "\", not NodeList");
     }
   } else if (place == P::kListVersion || place == P::kListContinue) {
     // Opaque, so it cannot be cut.
@@ -382,7 +382,7 @@ Status ParseJsonValue(JsonStream& stream, NodeSax& sax) {
             "the JSON ended too early, after " + std::to_string(stream.Tell()) + " bytes"};
   }
   return {StatusCode::kInternal, "not JSON at byte " + std::to_string(result.Offset()) +
-                                     ", before \"" + Printable(stream.buffered(), 40) +
+                                     ", before \"" + AsOneLine(stream.buffered(), 40) +
                                      "\": " + rapidjson::GetParseError_En(result.Code())};
 }
 

@@ -188,7 +188,7 @@ void Reflector::Listed(const ListJob& job, NodeListPage all) {
     std::lock_guard lock(mutex_);
     if (job.consistent) served_ = job.requested;
     if (++state_.lists == 1) {
-      LOG(INFO) << "listed nodes count=" << count << " resource_version=" << Printable(version_, 64)
+      LOG(INFO) << "listed nodes count=" << count << " resource_version=" << AsOneLine(version_, 64)
                 << " seconds=" << Seconds(heard_ - job.started);
     }
     state_.resource_version = version_;
@@ -351,7 +351,7 @@ void Reflector::Works(Stage proven) {
   }
   failing_.reset();
   LOG(INFO) << (proven == Stage::kList ? "list" : "watch")
-            << " works again resource_version=" << Printable(version_, 64);
+            << " works again resource_version=" << AsOneLine(version_, 64);
 }
 
 void Reflector::RequestConsistentList() {

@@ -20,7 +20,7 @@ std::optional<WatchEvent::Type> TypeOf(std::string_view name) {
 
 Result<WatchEvent> EventOf(NodeSax& sax, MonotonicTime arrived) {
   auto wrong = [&](const std::string& what) {
-    return Status(StatusCode::kInternal, Printable(sax.event_type, 32) + " event: " + what);
+    return Status(StatusCode::kInternal, AsOneLine(sax.event_type, 32) + " event: " + what);
   };
   if (sax.event_type.empty()) return Status(StatusCode::kInternal, "an event has no type");
   std::optional<WatchEvent::Type> type = TypeOf(sax.event_type);
@@ -36,7 +36,7 @@ Result<WatchEvent> EventOf(NodeSax& sax, MonotonicTime arrived) {
     return event;
   }
   if (!object.kind.empty() && object.kind != "Node") {
-    return wrong("the object is a " + Printable(object.kind, 64) + ", not a Node");
+    return wrong("the object is a " + AsOneLine(object.kind, 64) + ", not a Node");
   }
   if (object.node.name.empty() && *type != WatchEvent::Type::kBookmark) {
     return wrong("the object has no metadata.name");

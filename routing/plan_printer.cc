@@ -8,6 +8,8 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "routing/bird_config.h"
+#include "routing/frr_config.h"
 
 namespace podroute {
 namespace {
@@ -181,6 +183,15 @@ std::string PrintJson(const RoutePlan& plan, const std::vector<Refusal>& refused
   return std::string(buffer.GetString(), buffer.GetSize()) + "\n";
 }
 
+// What should be when the plan has been carried out.
+RouteSet Desired(const RoutePlan& plan) {
+  RouteSet routes;
+  for (const RouteChange& row : ByDestination(plan)) {
+    if (row.action != RouteAction::kDelete) routes.push_back(row.route);
+  }
+  return routes;
+}
+
 }  // namespace
 
 std::string PrintPlan(const RoutePlan& plan, const std::vector<Refusal>& refused,
@@ -192,6 +203,10 @@ std::string PrintPlan(const RoutePlan& plan, const std::vector<Refusal>& refused
       return PrintTable(plan, refused);
     case PlanFormat::kJson:
       return PrintJson(plan, refused, context);
+    case PlanFormat::kBird:
+      return RenderBirdConfig(Desired(plan), context.owner);
+    case PlanFormat::kFrr:
+      return RenderFrrConfig(Desired(plan), FrrTag(context.owner));
   }
   std::abort();
 }

@@ -16,6 +16,9 @@ enum class PlanFormat {
   kIp,     // iproute2 commands; a shell runs the whole output as it is, in order.
   kTable,  // For people.
   kJson,   // One object, as docs/reference.md describes it.
+  // What the whole of the desired routes is in a daemon's words, byte for byte as it is sent.
+  kBird,  // RenderBirdConfig
+  kFrr,   // RenderFrrConfig
 };
 
 struct PlanContext {
@@ -23,6 +26,7 @@ struct PlanContext {
   std::string_view node;  // Empty on a router.
   uint32_t table = 254, metric = 110;
   uint8_t protocol = 110;
+  std::string_view owner = {};
 };
 
 // Ends with a newline. Text that came from a Node is printable ASCII and never reaches a shell
