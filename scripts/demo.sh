@@ -99,6 +99,20 @@ for from in pod1 pod2 pod3; do
   done
 done
 
+heading "A web server in a pod, by the pod's address and by a port of its node's"
+greeting="hello from web, a pod on worker1"
+echo "\$ lab.sh pod worker1 web 8080:80"
+address[web]=$(lab pod worker1 web 8080:80 | head -n1)
+echo "${address[web]}"
+lab exec web python3 "$PWD/tests/lab/web_server.py" 80 "$greeting" &
+fetches() { [[ $(lab exec "$1" curl -sS --noproxy '*' --max-time 5 "http://$2/") == "$greeting" ]]; }
+for from in pod1 pod3; do
+  check "$from fetches http://${address[web]}/" fetches "$from" "${address[web]}"
+  check "$from fetches http://192.168.0.2:8080/" fetches "$from" 192.168.0.2:8080
+done
+check "so does web itself, by the port of its own node" fetches web 192.168.0.2:8080
+run exec worker1 nft list map inet podroute-cni hostport4
+
 heading "A node is deleted, and comes back"
 lab monitor master1 start
 before=$(now_us)

@@ -47,6 +47,28 @@ PodsReachEachOtherAcrossNodesInBothFamilies() {
   done
 }
 
+fetch() { lab exec "$1" curl -gsS --noproxy '*' --max-time 5 "$2"; }  # FROM URL
+
+PodsFetchFromEachOtherByPodAddressAndByHostPort() {
+  lab_up --nodes 3 --dual-stack
+  lab pod master1 client
+  lab pod worker1 neighbour
+  local pod4 pod6
+  { read -r pod4 && read -r pod6; } < <(lab pod worker1 server 8080:80)
+  lab exec server python3 "${lab_sh%/*}/web_server.py" 80 "hello from server" &
+  local url from
+  wait_for 10 fetch client "http://$pod4/"
+  # Of another node, of the same one, of the server itself; by its address, and by both of its node's.
+  for url in "$pod4" "[$pod6]" 192.168.0.2:8080 "[fd00:192:168::2]:8080"; do
+    for from in client neighbour server master1 worker2; do
+      expect_eq "$from at $url" "hello from server" "$(fetch "$from" "http://$url/")"
+    done
+  done
+  expect_eq "localhost" "hello from server" "$(fetch worker1 http://127.0.0.1:8080/)"
+  lab pod-delete worker1 server
+  ! fetch client http://192.168.0.2:8080/ 2>/dev/null || fail "the port is still mapped"
+}
+
 ANewNodeIsReachedByAllAndADeletedOneByNone() {
   lab_up --nodes 3
   lab kubectl delete node worker2

@@ -25,7 +25,9 @@ usage: lab.sh [--name LAB] VERB   (the lab's name: $LAB_NAME, else "podroute")
   down                          remove all of it and nothing else
   list                          nodes and pods with their addresses
   status                        which of the lab's processes run
-  pod NODE NAME                 attach a pod to NODE; prints its addresses
+  pod NODE NAME [HOSTPORT:PORT[/PROTOCOL]]...
+                                attach a pod to NODE with what the agent has installed there;
+                                prints its addresses
   pod-delete NODE NAME          detach it
   exec MACHINE|POD CMD...       run CMD there (a machine: a node, router, apiserver), with podroute
                                 in the PATH and KUBECONFIG set

@@ -253,27 +253,44 @@ routes_are_there() {  # on MACHINE: one for each other node and family
 
 # --- Pods.
 
-pod_config() {  # NODE: what a container runtime hands to the plugin, for the node's podCIDRs
-  local ranges
-  ranges=$(api GET "/api/v1/nodes/$1" | jq -c '[.spec.podCIDRs // [.spec.podCIDR] | .[] | select(. != null) | [{subnet: .}]]')
-  [[ $ranges != "[]" ]] || fail "$1's Node has no podCIDR yet"
-  jq -n --argjson ranges "$ranges" '
-    {cniVersion: "1.0.0", name: "podroute", type: "podroute-cni", bridge: "cni0", mtu: 1500, isDefaultGateway: true,
-     hairpinMode: true, ipam: {type: "host-local", dataDir: "/run/cni-ipam-state", ranges: $ranges}}'
+# The lab is the container runtime here: it takes the conflist that the agent has installed on the node,
+# and calls the plugin that the agent has installed there.
+
+conflist_is_there() { in_machine "$1" test -e "$cni_conf_dir/10-podroute.conflist"; }
+
+pod_config() {  # NODE PORTS: one plugin's configuration; PORTS: runtimeConfig.portMappings
+  wait_for 15 conflist_is_there "$1" || fail "no agent has installed $cni_conf_dir/10-podroute.conflist on $1"
+  in_machine "$1" cat "$cni_conf_dir/10-podroute.conflist" |
+    jq --argjson ports "$2" '
+      if (.plugins | length) != 1 then error("the lab can call one plugin only") else . end |
+      . as $list | .plugins[0] + {cniVersion: $list.cniVersion, name: $list.name} |
+      if .capabilities.portMappings then .runtimeConfig.portMappings = $ports else . end'
+}
+
+port_mappings() {  # HOSTPORT:PORT[/PROTOCOL]...: as a container runtime passes them on
+  local mapping
+  for mapping in "$@"; do
+    [[ $mapping =~ ^([0-9]{1,5}):([0-9]{1,5})(/(tcp|udp|sctp))?$ ]] ||
+      fail "'$mapping' is no port mapping; one looks like 8080:80 or 8053:53/udp"
+    jq -n --argjson host "$((10#${BASH_REMATCH[1]}))" --argjson pod "$((10#${BASH_REMATCH[2]}))" \
+      --arg protocol "${BASH_REMATCH[4]:-tcp}" '{hostPort: $host, containerPort: $pod, protocol: $protocol}'
+  done | jq -sc .
 }
 
 plugin() {  # COMMAND NODE POD: configuration on standard input
   in_machine "$2" env CNI_COMMAND="$1" CNI_CONTAINERID="lab-$3" CNI_NETNS="/run/netns/$3" CNI_IFNAME=eth0 \
-    CNI_PATH="$bin/cni" CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=$3" "$bin/cni/podroute-cni"
+    CNI_PATH="$cni_bin_dir" CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=$3" "$cni_bin_dir/podroute-cni"
 }
 
 pod() {
   local node=${1:-} pod=${2:-} result
-  [[ $pod =~ ^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$ ]] || fail "usage: lab.sh pod NODE NAME (lower case letters, digits, hyphens)"
+  [[ $pod =~ ^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$ ]] ||
+    fail "usage: lab.sh pod NODE NAME [HOSTPORT:PORT[/PROTOCOL]]... (lower case letters, digits, hyphens)"
   index_of "$node" >/dev/null
   [[ ! -e $state/pods/$pod && ! -e $machines/$pod ]] || fail "there is a '$pod' already"
-  local config
-  config=$(pod_config "$node")
+  local config ports
+  ports=$(port_mappings "${@:3}") || exit
+  config=$(pod_config "$node" "$ports")
   in_machine "$node" ip netns add "$pod"
   in_machine "$node" ip -n "$pod" link set lo up
   if ! result=$(plugin ADD "$node" "$pod" <<<"$config"); then
