@@ -45,6 +45,7 @@ struct BirdBackend::Change {
   const std::function<void()>& meanwhile;
   RouteSet written = {};                                 // The target, and
   std::array<std::string, kFamilies.size()> shown = {};  // `show static` of it; from Configure on.
+  std::optional<BirdFile::Identity> committed = {};      // The file, if it is another one now.
   bool staged = false;                  // The file was, or may have been, replaced.
   bool configured = false;              // BIRD took it and waits for confirmation.
   bool not_included = false;            // BIRD took it, and it has nothing of ours in it.
@@ -197,7 +198,7 @@ void BirdBackend::MakeStartable() {
                                 << "\"";
   LOG_IF(INFO, status.ok()) << "wrote the file for BIRD, without which it may not start file="
                             << file_.path();
-  ForgetOwnEvents(status.ok() ? &good : nullptr);
+  ForgetOwnEvents({});
 }
 
 std::vector<RouteResult> BirdBackend::Apply(const RoutePlan& plan, const RouteSet& desired) {
@@ -252,12 +253,12 @@ Status BirdBackend::Carry(const RouteSet& target, const std::function<void()>& m
     file_.Settle();
     last_routes_ = std::move(change.written);
     last_text_ = std::move(change.text);
-    ForgetOwnEvents(&last_text_);
+    ForgetOwnEvents(change.committed);
   } else {
     status = GiveUp(change, status);
     last_text_.clear();
     last_routes_.clear();
-    ForgetOwnEvents(nullptr);
+    ForgetOwnEvents({});
   }
   return status;
 }
@@ -324,7 +325,9 @@ Status BirdBackend::WriteFile(Change& change) {
   if (!status.ok()) return status;
   change.staged = true;
   PODROUTE_RETURN_IF_ERROR(CheckPermit());
-  return file_.Commit();
+  status = file_.Commit();
+  change.committed = file_.Look();
+  return status;
 }
 
 Status BirdBackend::Configure(Change& change) {
@@ -429,17 +432,11 @@ void BirdBackend::DrainEvents() {
   if (control_ != nullptr && !control_->Usable()) control_.reset();
 }
 
-// Ours are what happened to the file while we changed it, unless it is not what we left (null: not
-// known).
-void BirdBackend::ForgetOwnEvents(const std::string* left) {
-  const BirdFile::Identity before = file_.Look();
-  bool foreign = false;
-  if (left != nullptr) {
-    const Result<std::string> text = file_.Read();
-    foreign = !text.ok() || *text != *left;
-  }
+// Takes back what our own doing made readable; not what others did to the file since it was `left`.
+void BirdBackend::ForgetOwnEvents(const std::optional<BirdFile::Identity>& left) {
+  const BirdFile::Identity before = left ? *left : file_.Look();
   watch_.Drain();
-  foreign |= !(file_.Look() == before);
+  const bool foreign = !(file_.Look() == before);
   const uint64_t one = 1;
   if (foreign && write(note_.get(), &one, sizeof one) < 0) {
     LOG(WARNING) << "eventfd: " << errno;  // Cannot be: it counts to 2^64.

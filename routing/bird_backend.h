@@ -108,7 +108,7 @@ class BirdBackend : public RouteBackend {
   Status Verify(Change& change);
   Status Confirm(Change& change);
   Status GiveUp(Change& change, const Status& why);
-  void ForgetOwnEvents(const std::string* left);
+  void ForgetOwnEvents(const std::optional<BirdFile::Identity>& left);
 
   const BirdOptions options_;
   BirdFile file_;

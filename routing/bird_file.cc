@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "base/file.h"
 
@@ -63,7 +64,10 @@ Status BirdFile::PutBack() {
 
 void BirdFile::Settle() {
   unlink(old_path_.c_str());
-  // Also what a kill left of the writing of either: ".NAME.new.XXXXXX".
+  unlink(new_path_.c_str());
+  // Once, as it takes the whole directory: what a kill left of the writing of either,
+  // ".NAME.new.XXXXXX".
+  if (std::exchange(swept_, true)) return;
   const std::string directory = DirectoryOf(path_);
   std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(directory.c_str()), closedir);
   if (entries == nullptr) return;
@@ -72,9 +76,9 @@ void BirdFile::Settle() {
   while (const dirent* entry = readdir(entries.get())) {  // NOLINT(concurrency-mt-unsafe)
     const std::string_view name = entry->d_name;
     for (std::string_view ours : {new_name, old_name}) {
-      const bool temporary =
-          name.starts_with(ours) && name.size() == ours.size() + 7 && name[ours.size()] == '.';
-      if (name == ours || temporary) unlink((directory + entry->d_name).c_str());
+      if (name.starts_with(ours) && name.size() == ours.size() + 7 && name[ours.size()] == '.') {
+        unlink((directory + entry->d_name).c_str());
+      }
     }
   }
 }

@@ -51,6 +51,7 @@ class BirdFile {
 
  private:
   const std::string path_, new_path_, old_path_;
+  bool swept_ = false;  // What others left has been looked for.
 };
 
 }  // namespace podroute
