@@ -23,6 +23,9 @@ namespace {
 
 constexpr std::array kFamilies = {IpFamily::kV4, IpFamily::kV6};
 constexpr char kConfigureCommand[] = "configure timeout 30";
+// A file of some 2,500 routes. BIRD needs 0.6 us a route for the check, a tenth of what it needs
+// for a whole `configure` where that costs the kernel little.
+constexpr size_t kMaxCheckedBytes = 128u << 10;
 constexpr Duration kPollInterval = std::chrono::milliseconds(10);
 
 bool Sleep(MonotonicTime deadline, StopToken* stop) {
@@ -331,8 +334,10 @@ Status BirdBackend::WriteFile(Change& change) {
 }
 
 Status BirdBackend::Configure(Change& change) {
-  PODROUTE_ASSIGN_OR_RETURN(const BirdReply checked, Ask("configure check", change.deadline));
-  PODROUTE_RETURN_IF_ERROR(checked.status().WithContext("BIRD refuses its configuration"));
+  if (change.text.size() <= kMaxCheckedBytes) {
+    PODROUTE_ASSIGN_OR_RETURN(const BirdReply checked, Ask("configure check", change.deadline));
+    PODROUTE_RETURN_IF_ERROR(checked.status().WithContext("BIRD refuses its configuration"));
+  }
   PODROUTE_RETURN_IF_ERROR(CheckPermit());
   // Also when there is no answer: it may have got it.
   change.configured = true;

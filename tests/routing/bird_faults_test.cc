@@ -64,6 +64,25 @@ TEST_F(BirdFaultsTest, WhatBirdRefusesIsTakenBack) {
   ExpectInPlace(kNew);
 }
 
+// So many that `configure timeout` alone has to refuse them.
+TEST_F(BirdFaultsTest, WhatBirdRefusesOfManyRoutesIsTakenBackToo) {
+  StartWithOld();
+  const std::string conf = Slurp(bird_->conf_path());
+  bird_->WriteConf(conf + "protocol nonsense {}\n");
+  RouteSet many;
+  for (int i = 0; i < 4000; ++i) {
+    many.push_back(BirdRoute(
+        "10." + std::to_string(i / 250) + "." + std::to_string(i % 250) + ".0/24", "192.168.0.11"));
+  }
+  const std::string failure = Failure(Reconcile(many));
+  EXPECT_NE(failure.find(bird_->conf_path() + ":6:"), std::string::npos) << failure;
+  EXPECT_EQ(Slurp(bird_->file_path()), RenderBirdConfig(kOld, ""));
+  bird_->WriteConf(conf);
+  ExpectInPlace(kOld);
+  EXPECT_TRUE(AllOk(Reconcile(many)));
+  ExpectInPlace(many);
+}
+
 TEST_F(BirdFaultsTest, AProtocolOfTheOperatorsWithOurNameIsRefusedByBird) {
   bird_->WriteConf(bird_->DefaultConf() + "protocol static podroute4 { ipv4; }\n");
   bird_->Start();
