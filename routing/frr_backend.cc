@@ -49,6 +49,11 @@ FrrBackend::FrrBackend(const FrrOptions& options, PathWatch watch)
 
 Result<std::unique_ptr<FrrBackend>> FrrBackend::Create(const FrrOptions& options) {
   std::string directory = Directory(options);
+  if (!directory.starts_with('/')) {
+    return Status(StatusCode::kInvalidArgument, "FRR's vty socket directory: \"" +
+                                                    Printable(directory) +
+                                                    "\" is no absolute path; /run/frr would be");
+  }
   PODROUTE_ASSIGN_OR_RETURN(PathWatch watch,
                             PathWatch::Create({directory + "/staticd.vty", directory + "/mgmtd.vty",
                                                directory + "/zebra.vty"}));

@@ -20,7 +20,8 @@ namespace podroute {
 
 struct FrrOptions {
   std::string vtysh = "vtysh";
-  // Where the daemons have their *.vty sockets; empty: where vtysh looks by itself (/run/frr).
+  // Where the daemons have their *.vty sockets, absolute; empty: where vtysh looks by itself
+  // (/run/frr).
   std::string vty_socket_dir;
   // What marks our lines: FrrTag(owner).
   uint32_t tag = kFrrTag;
@@ -53,7 +54,8 @@ struct FrrOptions {
 // asked instead of staticd.
 class FrrBackend : public RouteBackend {
  public:
-  // FRR need not be there yet. Errors: inotify has no instances left.
+  // FRR need not be there yet. Errors: a directory that is not absolute; inotify has no instances
+  // left.
   static Result<std::unique_ptr<FrrBackend>> Create(const FrrOptions& options);
 
   std::string_view name() const override { return "frr"; }

@@ -122,15 +122,16 @@ class ExecSshTest : public ::testing::Test {
            " -o ConnectTimeout=5 root@10.9.0.1";
   }
   std::string RemoteVtysh(const std::string& args) const {
-    return Ssh() + " 'vtysh --vty_socket " + frr_->dir() + " -d staticd " + args + "'";
+    return Ssh() + " 'VTYSH_HISTFILE=/dev/null vtysh --vty_socket " + frr_->dir() + " -d staticd " +
+           args + "'";
   }
   ExecOptions Options() const {
     ExecOptions options;
     options.format = ExecFormat::kFrr;
     // vtysh opens /dev/stdin by its name, which Linux does not do with the socket that sshd gives
     // to a command: cat makes it a pipe.
-    options.push_command =
-        Ssh() + " 'cat | vtysh --vty_socket " + frr_->dir() + " -d staticd -f /dev/stdin'";
+    options.push_command = Ssh() + " 'cat | VTYSH_HISTFILE=/dev/null vtysh --vty_socket " +
+                           frr_->dir() + " -d staticd -f /dev/stdin'";
     options.read_command = RemoteVtysh("-c \"show running-config\"");
     return options;
   }
@@ -186,9 +187,12 @@ TEST_F(ExecSshTest, TheRouterHasTheRoutesAndKeepsTheOperators) {
 
 TEST_F(ExecSshTest, AKeyThatMayRunOneCommandIsEnough) {
   std::string forced = dir_.WriteScript(
-      "forced", "case $SSH_ORIGINAL_COMMAND in push) cat | vtysh --vty_socket " + frr_->dir() +
-                    " -d staticd -f /dev/stdin ;; read) exec vtysh --vty_socket " + frr_->dir() +
-                    " -d staticd -c 'show running-config' ;; *) echo no >&2; exit 1 ;; esac");
+      "forced",
+      "case $SSH_ORIGINAL_COMMAND in push) cat | VTYSH_HISTFILE=/dev/null vtysh --vty_socket " +
+          frr_->dir() +
+          " -d staticd -f /dev/stdin ;; read) export VTYSH_HISTFILE=/dev/null; exec vtysh "
+          "--vty_socket " +
+          frr_->dir() + " -d staticd -c 'show running-config' ;; *) echo no >&2; exit 1 ;; esac");
   Authorize("restrict,command=\"" + forced + "\"");
   ExecOptions options = Options();
   options.push_command = Ssh() + " push";

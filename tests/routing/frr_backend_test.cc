@@ -467,6 +467,13 @@ TEST_F(FrrBackendTest, AMissingVtyshIsNamed) {
   EXPECT_THAT(owned.status().message(), HasSubstr("/nowhere/vtysh"));
 }
 
+TEST(FrrOptionsTest, ARelativeSocketDirectoryIsRefused) {
+  FrrOptions options;
+  options.vty_socket_dir = "frr";
+  EXPECT_THAT(FrrBackend::Create(options).status().message(),
+              HasSubstr("\"frr\" is no absolute path; /run/frr would be"));
+}
+
 TEST_F(FrrBackendTest, OneNodeOfAThousandCostsOneLine) {
   RouteSet desired;
   for (int i = 0; i < 1000; ++i) {
