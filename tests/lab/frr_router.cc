@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -29,15 +28,37 @@ namespace {
 
 constexpr char kDaemons[] = "/usr/lib/frr/";
 
-// The first process of a new process namespace: all others in it end with it, and it with us.
+// "/tmp/podroute-frr.PID.": its own user must get there, which is not so below the home directory
+// of root.
+std::string DirectoryPrefix(pid_t test) { return "podroute-frr." + std::to_string(test) + "."; }
+
+// The first process of a new process namespace: all others in it end with it. It ends when we do,
+// however that may be, and takes what we had in /tmp with it.
 Status EnterProcessNamespace() {
+  const std::string prefix = DirectoryPrefix(getpid());
+  int life[2];
+  if (pipe2(life, O_CLOEXEC) != 0) return Status::FromErrno(errno, "pipe2");
   if (unshare(CLONE_NEWPID) != 0) return Status::FromErrno(errno, "unshare process namespace");
   pid_t pid = fork();
   if (pid < 0) return Status::FromErrno(errno, "fork");
-  if (pid > 0) return Status::Ok();
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (pid > 0) {
+    close(life[0]);
+    return Status::Ok();  // life[1] is closed by our end.
+  }
+  close(life[1]);
   signal(SIGCHLD, SIG_IGN);  // Orphans are nobody's concern.
-  while (true) pause();
+  for (int terminal : {SIGINT, SIGHUP, SIGTERM}) signal(terminal, SIG_IGN);
+  char nothing = 0;
+  while (read(life[0], &nothing, 1) < 0 && errno == EINTR) {
+  }
+  kill(-1, SIGKILL);
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/tmp", ignored)) {
+    if (entry.path().filename().string().starts_with(prefix)) {
+      std::filesystem::remove_all(entry.path(), ignored);
+    }
+  }
+  _exit(0);
 }
 
 bool Answers(const std::string& socket_path) {
@@ -70,10 +91,9 @@ Status CanRunFrr() {
 }
 
 FrrRouter::FrrRouter() {
-  // Its own user must get there, which is not so below the home directory of root.
-  char path[] = "/tmp/podroute-frr.XXXXXX";
+  dir_ = "/tmp/" + DirectoryPrefix(getpid()) + "XXXXXX";
+  char* path = dir_.data();
   if (mkdtemp(path) == nullptr) Die("mkdtemp");
-  dir_ = path;
   passwd* user = getpwnam("frr");
   if (user == nullptr || chmod(path, 0755) != 0 || chown(path, user->pw_uid, user->pw_gid) != 0) {
     Die("no directory for the user frr");

@@ -13,7 +13,7 @@ namespace podroute {
 
 // Why FRR cannot be started here (not installed, not root); OK when it can. From the first OK on,
 // all that this program starts is in a process namespace that ends with it, so that no daemon
-// outlives a test that crashes. REQUIRES: one thread.
+// outlives a test that crashes, and no directory of theirs. REQUIRES: one thread.
 Status CanRunFrr();
 
 // zebra, staticd and others from /usr/lib/frr with sockets, pid files and (empty) configuration in
