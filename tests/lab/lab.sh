@@ -33,6 +33,7 @@ usage: lab.sh [--name LAB] VERB   (the lab's name: $LAB_NAME, else "podroute")
                                 in the PATH and KUBECONFIG set
   agent MACHINE start [FLAGS]|stop|kill|pid
                                 start podroute there, end it with SIGTERM or SIGKILL
+  router-daemon start|kill      BIRD or FRR on the router, with an operator's configuration
   apiserver start [FLAGS]|stop|kill
                                 the same for the API server; started again it has the same Nodes
   monitor MACHINE start|stop    watch the routing table there; stop prints every change with its time
@@ -192,7 +193,8 @@ case "$verb" in
     [[ -e $state/machines/$1/log ]] || fail "there is no log of '$1'; 'lab.sh list' shows what there is"
     cat "$state/machines/$1/log"
     ;;
-  list | status | pod | pod-delete | exec | agent | apiserver | monitor | register | readdress | kubectl | api)
+  list | status | pod | pod-delete | exec | agent | apiserver | monitor | register | readdress | \
+    router-daemon | kubectl | api)
     inside "$verb" "$@"
     ;;
   help | --help | -h) usage ;;

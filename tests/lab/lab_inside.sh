@@ -180,9 +180,14 @@ agent() {
     "--cni_bin_dir=$cni_bin_dir" "--cni_conf_dir=$cni_conf_dir")
   if [[ $machine == router ]]; then
     command+=(--mode=router "--backend=$backend")
+    case "$backend" in
+      bird) command+=(--bird_socket=/run/bird/bird.ctl --bird_file=/run/bird/podroute.conf) ;;
+      frr) command+=(--frr_vty_socket=/run/frr) ;;
+    esac
   else
     index_of "$machine" >/dev/null
-    command+=(--mode=host "--node_name=$machine")
+    [[ $mode == router ]] && command+=(--mode=local) || command+=(--mode=host)
+    command+=("--node_name=$machine")
   fi
   case "$action" in
     start) start "$machine" "$pid_file" "${command[@]}" "${agent_flags[@]}" "$@" ;;
@@ -190,6 +195,37 @@ agent() {
     kill) end "$pid_file" KILL ;;
     pid) pid_of "$pid_file" || fail "podroute does not run on $machine" ;;
     *) fail "usage: lab.sh agent MACHINE start|stop|kill|pid" ;;
+  esac
+}
+
+router-daemon() {  # start|kill: what --backend is about, on the router
+  local daemon
+  if [[ ${1:-} == kill ]]; then
+    for daemon in bird staticd zebra; do end "$machines/router/$daemon.pid" KILL; done
+    return
+  fi
+  [[ ${1:-} == start ]] || fail "usage: lab.sh router-daemon start|kill"
+  case "$backend" in
+    bird)
+      mkdir -p "$machines/router/run/bird"
+      cat >"$machines/router/run/bird/bird.conf" <<'CONF'
+router id 192.168.0.254;
+protocol device {}
+protocol kernel { ipv4 { export all; }; }
+protocol kernel { ipv6 { export all; }; }
+include "/run/bird/podroute[.]conf";
+CONF
+      start router "$machines/router/bird.pid" bird -f -c /run/bird/bird.conf -s /run/bird/bird.ctl -P /run/bird/bird.pid
+      ;;
+    frr)
+      install -d -o frr -g frr "$machines/router/run/frr"
+      for daemon in zebra staticd; do
+        install -o frr -g frr -m 640 /dev/null "$machines/router/run/frr/$daemon.conf"
+        start router "$machines/router/$daemon.pid" "/usr/lib/frr/$daemon" --vty_socket /run/frr -z /run/frr/zserv.api \
+          -i "/run/frr/$daemon.pid" -f "/run/frr/$daemon.conf" -A 127.0.0.1 -P 0 --log stdout
+        wait_for 5 test -S "$machines/router/run/frr/$daemon.vty" || fail "$daemon does not answer"
+      done
+      ;;
   esac
 }
 
@@ -243,12 +279,16 @@ readdress() {
     api PATCH "/api/v1/nodes/$node/status" -o /dev/null -H 'Content-Type: application/merge-patch+json' --data-binary @-
 }
 
-routes_are_there() {  # on MACHINE: one for each other node and family
+network_is_there() {  # on MACHINE: a route to each other node's pods, or what a local agent installs
   local machine=$1 families=1 others=$nodes
   $dual_stack && families=2
   [[ $machine == router ]] || others=$((nodes - 1))
-  (($({ in_machine "$machine" ip -4 route show proto 110; in_machine "$machine" ip -6 route show proto 110; } |
-    grep -c .) >= others * families))
+  if [[ $machine != router && $mode == router ]]; then
+    conflist_is_there "$machine"
+  else
+    (($({ in_machine "$machine" ip -4 route show; in_machine "$machine" ip -6 route show; } |
+      grep -cE '^(10\.244\.|fd00:10:244:).* via ') >= others * families))
+  fi
 }
 
 # --- Pods.
@@ -372,15 +412,18 @@ hold() {
   local -a run_on=()
   while read -r machine; do
     register "$machine"
-    [[ $mode != host ]] || run_on+=("$machine")
+    [[ $mode == none ]] || run_on+=("$machine")
   done < <(node_names)
-  [[ $mode != router ]] || run_on=(router)
+  if [[ $mode == router ]]; then
+    router-daemon start
+    run_on+=(router)
+  fi
   for machine in "${run_on[@]}"; do
     agent "$machine" start
   done
   for machine in "${run_on[@]}"; do
-    wait_for 15 routes_are_there "$machine" ||
-      fail "no routes on $machine after 15 s: $(tail -n1 "$machines/$machine/log")"
+    wait_for 15 network_is_there "$machine" ||
+      fail "no pod network on $machine after 15 s: $(tail -n1 "$machines/$machine/log")"
   done
   echo ready
   exec >&2

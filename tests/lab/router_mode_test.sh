@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Router mode in the lab: the nodes have a default route and nothing else, the router has the pods' routes.
+# shellcheck source=tests/lab/test_lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/test_lib.sh"
+
+pod_routes() { lab exec "$1" ip -4 route show | grep -oE '^10\.244\.[0-9]+\.0/24 .*via [0-9.]+' | sed -E 's/ .*via / /' | sort; }
+pod_routes_are() { [[ $(pod_routes "$1") == "$2" ]]; }
+
+all_three=$'10.244.1.0/24 192.168.0.1\n10.244.2.0/24 192.168.0.2\n10.244.3.0/24 192.168.0.3'
+first_two=$'10.244.1.0/24 192.168.0.1\n10.244.2.0/24 192.168.0.2'
+
+needs_bird() { command -v bird >/dev/null || skip "no bird (package bird2)"; }
+needs_frr() {
+  [[ -x /usr/lib/frr/zebra ]] || skip "no FRR (package frr)"
+  ((EUID == 0)) || skip "FRR's daemons need root"
+}
+
+# The story that every backend has to tell.
+PodsReachEachOther() {  # BACKEND
+  lab_up --nodes 3 --dual-stack --mode router --backend "$1"
+  local node from to pings
+  for node in master1 worker1 worker2; do
+    lab pod "$node" "pod-$node" >/dev/null
+    expect_eq "pod routes on $node" "" "$(pod_routes "$node")"
+  done
+  expect_eq "the router's" "$all_three" "$(pod_routes router)"
+  for from in master1 worker1 worker2; do
+    for to in $(lab list | sed -n 's/^pod .*: //p'); do
+      lab exec "pod-$from" ping -c1 -W5 "${to%/*}" >/dev/null || fail "pod-$from does not reach $to"
+    done
+  done
+
+  # A node leaves and comes back under somebody else's ping, which loses nothing.
+  pings=$(mktemp)
+  lab exec pod-master1 ping -i 0.001 -c 3000 10.244.2.2 >"$pings" &
+  wait_for 10 grep -q 'icmp_seq=100 ' "$pings"
+  lab kubectl delete node worker2
+  wait_for 10 pod_routes_are router "$first_two"
+  lab register worker2
+  wait_for 10 pod_routes_are router "$all_three"
+  # So it is when the controller is killed and started again.
+  lab agent router kill
+  lab agent router start --leader_elect=false
+  wait
+  expect_contains "pings" "3000 packets transmitted, 3000 received, 0% packet loss" "$(cat "$pings")"
+  rm "$pings"
+  expect_eq "the router's" "$all_three" "$(pod_routes router)"
+
+  # Stopped, it leaves the routes; cleaned up, it takes them, and the nodes' default route stays.
+  lab agent router stop
+  expect_eq "the router's" "$all_three" "$(pod_routes router)"
+}
+
+PodsReachEachOtherThroughALinuxRouter() { PodsReachEachOther kernel; }
+PodsReachEachOtherThroughBird() { needs_bird && PodsReachEachOther bird; }
+PodsReachEachOtherThroughFrr() { needs_frr && PodsReachEachOther frr; }
+
+BirdThatIsKilledAndStartedAgainHasItsRoutesBack() {
+  needs_bird
+  lab_up --nodes 3 --mode router --backend bird
+  lab router-daemon kill
+  lab router-daemon start
+  wait_for 10 pod_routes_are router "$all_three"
+}
+
+FrrThatIsKilledAndStartedEmptyHasItsRoutesBack() {
+  needs_frr
+  lab_up --nodes 3 --mode router --backend frr
+  lab router-daemon kill
+  wait_for 10 pod_routes_are router "" || true  # zebra may leave them to its successor.
+  lab router-daemon start
+  wait_for 15 pod_routes_are router "$all_three"
+}
+
+run_tests "$@"
