@@ -28,7 +28,7 @@ Result<std::unique_ptr<HostAgent>> HostAgent::Create(const Options& options,
 Status HostAgent::Start() {
   PODROUTE_ASSIGN_OR_RETURN(loop_, EventLoop::Create());
   PODROUTE_ASSIGN_OR_RETURN(
-      signals_, WatchAgentSignals(*loop_, transport_,
+      signals_, WatchAgentSignals(*loop_, {&transport_},
                                   options_.cleanup_on_exit ? "routes=removed" : "routes=stay"));
   RouteKeeperSetup setup;
   setup.reconciler.desired.self = options_.node_name;

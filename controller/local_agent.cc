@@ -28,7 +28,7 @@ Result<std::unique_ptr<LocalAgent>> LocalAgent::Create(const Options& options,
 Status LocalAgent::Start() {
   PODROUTE_ASSIGN_OR_RETURN(loop_, EventLoop::Create());
   PODROUTE_ASSIGN_OR_RETURN(
-      signals_, WatchAgentSignals(*loop_, transport_,
+      signals_, WatchAgentSignals(*loop_, {&transport_},
                                   options_.cleanup_on_exit ? "cni=removed" : "cni=stays"));
   PODROUTE_RETURN_IF_ERROR(StartMonitor());
   PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_));

@@ -35,19 +35,22 @@ void NodeFeed::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-Result<std::unique_ptr<SignalWatch>> WatchAgentSignals(EventLoop& loop, HttpTransport& transport,
+Result<std::unique_ptr<SignalWatch>> WatchAgentSignals(EventLoop& loop,
+                                                       std::vector<HttpTransport*> transports,
                                                        const std::string& leaving) {
-  return SignalWatch::Create(
-      loop, {SIGTERM, SIGINT, SIGHUP}, [&loop, &transport, leaving](int number) {
-        if (number == SIGHUP) {
-          LOG(INFO) << "credentials are read again signal=SIGHUP";
-          transport.ReloadCredentials();
-          return;
-        }
-        LOG(INFO) << "stopping signal=" << (number == SIGTERM ? "SIGTERM" : "SIGINT") << " "
-                  << leaving;
-        loop.Stop();
-      });
+  return SignalWatch::Create(loop, {SIGTERM, SIGINT, SIGHUP},
+                             [&loop, transports = std::move(transports), leaving](int number) {
+                               if (number == SIGHUP) {
+                                 LOG(INFO) << "credentials are read again signal=SIGHUP";
+                                 for (HttpTransport* transport : transports)
+                                   transport->ReloadCredentials();
+                                 return;
+                               }
+                               LOG(INFO)
+                                   << "stopping signal="
+                                   << (number == SIGTERM ? "SIGTERM" : "SIGINT") << " " << leaving;
+                               loop.Stop();
+                             });
 }
 
 }  // namespace podroute

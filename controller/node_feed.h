@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/event_loop.h"
@@ -45,8 +46,9 @@ class NodeFeed {
 };
 
 // SIGTERM and SIGINT stop the loop, SIGHUP has credentials read again. `leaving` is for the log:
-// what becomes of what is installed.
-Result<std::unique_ptr<SignalWatch>> WatchAgentSignals(EventLoop& loop, HttpTransport& transport,
+// what becomes of what is installed. The transports outlive it.
+Result<std::unique_ptr<SignalWatch>> WatchAgentSignals(EventLoop& loop,
+                                                       std::vector<HttpTransport*> transports,
                                                        const std::string& leaving);
 
 }  // namespace podroute

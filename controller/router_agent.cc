@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <utility>
+#include <vector>
 
 #include "controller/backend_factory.h"
 #include "controller/kernel_options.h"
@@ -43,9 +44,11 @@ Result<std::unique_ptr<RouterAgent>> RouterAgent::Create(const Options& options,
 Status RouterAgent::Start(const std::string& pod_namespace, HttpTransport* election) {
   PODROUTE_ASSIGN_OR_RETURN(loop_, EventLoop::Create());
   PODROUTE_ASSIGN_OR_RETURN(signal_loop_, EventLoop::Create());
+  std::vector<HttpTransport*> transports = {&transport_};
+  if (election != nullptr) transports.push_back(election);
   PODROUTE_ASSIGN_OR_RETURN(
       signals_,
-      WatchAgentSignals(*signal_loop_, transport_,
+      WatchAgentSignals(*signal_loop_, std::move(transports),
                         options_.cleanup_on_exit ? "routes=removed by a leader" : "routes=stay"));
   PODROUTE_ASSIGN_OR_RETURN(permit_wakeup_, Wakeup::Create(*loop_, [this] { OnPermit(); }));
   PODROUTE_ASSIGN_OR_RETURN(begin_timer_, Timer::Create(*loop_, [this] { BeginTerm(); }));

@@ -438,6 +438,9 @@ void StartHttpThreads(size_t count) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
       crossplat::threadpool::initialize_with_threads(count);
+      // It is made when it is first asked for, which two threads that send their first
+      // request at one time must not do (2.10.18 looks at a pointer without its lock).
+      (void)pplx::get_ambient_scheduler();
     } catch (const std::exception&) {  // Something else has started them: then there are more.
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -44,10 +44,9 @@ class LeaderElectorTest : public ::testing::Test {
     ElectorOptions options;
     options.identity = identity;
     options.timings = timings;
-    candidate.elector = std::make_unique<LeaderElector>(options, *candidate.transport, [this] {
-      std::lock_guard lock(mutex_);
-      changed_.notify_all();
-    });
+    // Without the mutex: the elector's is held. What is missed so is looked at soon after.
+    candidate.elector = std::make_unique<LeaderElector>(options, *candidate.transport,
+                                                        [this] { changed_.notify_all(); });
     candidate.elector->Start();
     return candidate;
   }
@@ -55,9 +54,9 @@ class LeaderElectorTest : public ::testing::Test {
   // False after half a minute.
   bool Eventually(const std::function<bool()>& so) {
     auto deadline = std::chrono::steady_clock::now() + seconds(30);
-    std::unique_lock lock(mutex_);
     while (!so()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
+      std::unique_lock lock(mutex_);
       changed_.wait_for(lock, milliseconds(20));
     }
     return true;
