@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A three-node cluster on this machine, and what podroute does in it; under a minute once it is built.
+# A three-node cluster on this machine, and what podroute does in it; about a minute once it is built.
 # Usage: scripts/demo.sh
 #
 # Everything happens in namespaces of its own and is gone at the end, also after Ctrl-C. It checks what
@@ -162,6 +162,31 @@ show_changes master1
 timing "agent started to the route of a node that went meanwhile gone" "$before" "$(seen_us 'Deleted 10\.244\.3\.0/24')"
 [[ -n $(lab exec master1 ip route show 10.99.0.0/16) ]] || broken "the static route is still there"
 echo "  ok: the static route is still there"
+
+heading "Router mode: the nodes have a default route and nothing else, a router that runs BIRD has the rest"
+lab down
+run up --nodes 3 --mode router --backend bird --until-exit-of $$
+for i in 1 2 3; do
+  echo "\$ lab.sh pod ${nodes[i - 1]} pod$i"
+  address[pod$i]=$(lab pod "${nodes[i - 1]}" "pod$i" | head -n1)
+  echo "${address[pod$i]}"
+done
+run exec router birdc -s /run/bird/bird.ctl show route protocol podroute4
+run exec worker1 ip route show
+for node in "${nodes[@]}"; do
+  [[ -z $(lab exec "$node" ip route show | grep '^10.244.*via' || true) ]] || broken "$node has no route to other nodes' pods"
+done
+for from in pod1 pod2 pod3; do
+  for to in pod1 pod2 pod3; do
+    [[ $from == "$to" ]] || check "$from reaches $to at ${address[$to]} through the router" lab exec "$from" ping -c1 -W2 "${address[$to]}"
+  done
+done
+routed() { lab exec router ip route show proto bird | grep -qF "$1"; }
+run kubectl delete node worker2
+check "the router has no route to worker2's pods" not routed 10.244.3.0/24
+run register worker2
+check "the router has it again" routed 10.244.3.0/24
+run exec router podroute plan --mode=router --output=bird
 
 heading "Measured just now"
 printf '%s\n' "${timings[@]}"

@@ -16,7 +16,7 @@ needs_frr() {
 }
 
 # The story that every backend has to tell.
-PodsReachEachOther() {  # BACKEND
+pods_reach_each_other() {  # BACKEND
   lab_up --nodes 3 --dual-stack --mode router --backend "$1"
   local node from to pings
   for node in master1 worker1 worker2; do
@@ -51,9 +51,9 @@ PodsReachEachOther() {  # BACKEND
   expect_eq "the router's" "$all_three" "$(pod_routes router)"
 }
 
-PodsReachEachOtherThroughALinuxRouter() { PodsReachEachOther kernel; }
-PodsReachEachOtherThroughBird() { needs_bird && PodsReachEachOther bird; }
-PodsReachEachOtherThroughFrr() { needs_frr && PodsReachEachOther frr; }
+PodsReachEachOtherThroughALinuxRouter() { pods_reach_each_other kernel; }
+PodsReachEachOtherThroughBird() { needs_bird && pods_reach_each_other bird; }
+PodsReachEachOtherThroughFrr() { needs_frr && pods_reach_each_other frr; }
 
 BirdThatIsKilledAndStartedAgainHasItsRoutesBack() {
   needs_bird
