@@ -43,6 +43,7 @@ Result<std::unique_ptr<RouteBackend>> MakeDaemonBackend(const Options& options,
       exec.format = options.router.format;
       exec.push_command = options.router.push_command;
       exec.read_command = options.router.read_command;
+      exec.push_timeout = exec.read_timeout = options.router.push_timeout;
       exec.marks.owner = options.router.owner;
       exec.marks.ip = ToKernelOptions(options).mark;
       exec.may_write = limits.may_write;

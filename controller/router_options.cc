@@ -32,6 +32,8 @@ DEFINE_string(
     "exec backend: takes what should be on its standard input, and ends with 0 when done");
 DEFINE_string(read_command, "",
               "exec backend: prints what the router has; empty: what was pushed last counts");
+DEFINE_string(push_timeout, "30s",
+              "exec backend: a command that takes longer is ended, and counts as failed");
 DEFINE_string(format, "json", "exec backend: what both commands speak: bird, frr, ip or json");
 DEFINE_bool(leader_elect, true, "router mode: write only while holding the Lease");
 DEFINE_string(lease_name, "", "name of the Lease; empty: podroute, with --owner podroute-OWNER");
@@ -139,6 +141,7 @@ std::vector<std::pair<std::string, std::vector<std::string>>> ListRouterFlags() 
       {"frr_vty_socket", {"run", "cleanup"}},
       {"push_command", {"run", "cleanup"}},
       {"read_command", {"run", "cleanup"}},
+      {"push_timeout", {"run", "cleanup"}},
       {"format", {"run", "cleanup"}},
       {"leader_elect", {"run"}},
       {"lease_name", {"run"}},
@@ -166,6 +169,12 @@ Result<RouterOptions> ReadRouterOptions() {
   PODROUTE_RETURN_IF_ERROR(ReadPaths(&options));
   options.push_command = FLAGS_push_command;
   options.read_command = FLAGS_read_command;
+  Result<Duration> push_timeout = ParseDuration(FLAGS_push_timeout);
+  if (!push_timeout.ok()) return push_timeout.status().WithContext("--push_timeout");
+  if (*push_timeout <= Duration::zero()) {
+    return WrongFlag("push_timeout", FLAGS_push_timeout, "too short for any command");
+  }
+  options.push_timeout = *push_timeout;
   PODROUTE_ASSIGN_OR_RETURN(options.format, ParseExecFormat(FLAGS_format));
   options.leader_elect = FLAGS_leader_elect;
   options.lease_name = FLAGS_lease_name.empty() ? LeaseNameFor(FLAGS_owner) : FLAGS_lease_name;

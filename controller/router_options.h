@@ -2,9 +2,11 @@
 #ifndef PODROUTE_CONTROLLER_ROUTER_OPTIONS_H_
 #define PODROUTE_CONTROLLER_ROUTER_OPTIONS_H_
 
+#include <chrono>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "controller/leader_election.h"
 #include "routing/exec_format.h"
@@ -18,9 +20,10 @@ struct RouterOptions {
   std::string owner;  // Tells several podroutes on one router apart; empty: the one without a name.
   bool set_sysctls = false;
 
-  std::string bird_socket, bird_file;      // Absolute paths.
-  std::string vtysh, frr_vty_socket;       // The latter a directory; empty: vtysh's own.
-  std::string push_command, read_command;  // Empty: none.
+  std::string bird_socket, bird_file;                // Absolute paths.
+  std::string vtysh, frr_vty_socket;                 // The latter a directory; empty: vtysh's own.
+  std::string push_command, read_command;            // Empty: none.
+  Duration push_timeout = std::chrono::seconds(30);  // Of either command; positive.
   ExecFormat format = ExecFormat::kJson;
 
   bool leader_elect = true;

@@ -104,7 +104,7 @@ greeting="hello from web, a pod on worker1"
 echo "\$ lab.sh pod worker1 web 8080:80"
 address[web]=$(lab pod worker1 web 8080:80 | head -n1)
 echo "${address[web]}"
-lab exec web python3 "$PWD/tests/lab/web_server.py" 80 "$greeting" &
+bash tests/lab/lab.sh exec web python3 "$PWD/tests/lab/web_server.py" 80 "$greeting" &
 disown  # It ends with the lab, which is no news.
 fetches() { [[ $(lab exec "$1" curl -sS --noproxy '*' --max-time 5 "http://$2/") == "$greeting" ]]; }
 for from in pod1 pod3; do

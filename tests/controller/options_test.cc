@@ -163,6 +163,7 @@ TEST_F(OptionsTest, Rule8BadInputGetsOneClearLine) {
       {{"run", "--lease_duration=x"},
        "--lease_duration: \"x\" is not a duration such as 60s, 1m30s or 500ms"},
       {{"run", "--retry_period=9s"}, "--renew_deadline=10s: not above --retry_period=9s times 1.2"},
+      {{"run", "--push_timeout=0s"}, "--push_timeout=0s: too short for any command"},
       {{"run", "--backend=ovs"}, "--backend=ovs: not one of kernel, bird, frr, exec"},
       {{"plan", "--detailed_exitcode=maybe"}, "--detailed_exitcode=maybe: not true or false"},
       {{"run", "--max_delete_fraction=much"}, "--max_delete_fraction=much: not a number"},
