@@ -48,6 +48,7 @@ struct BirdBackend::Change {
   const std::function<void()>& meanwhile;
   RouteSet written = {};                                 // The target, and
   std::array<std::string, kFamilies.size()> shown = {};  // `show static` of it; from Configure on.
+  std::vector<BirdReply> answers = {};                   // To Questions(), after it.
   std::optional<BirdFile::Identity> committed = {};      // The file, if it is another one now.
   bool staged = false;                  // The file was, or may have been, replaced.
   bool configured = false;              // BIRD took it and waits for confirmation.
@@ -104,12 +105,19 @@ Status BirdBackend::Connect(MonotonicTime deadline) {
   return {};
 }
 
-Result<BirdReply> BirdBackend::Ask(std::string_view command, MonotonicTime deadline,
-                                   const std::function<void()>& meanwhile) {
+Result<BirdReply> BirdBackend::Ask(std::string_view command, MonotonicTime deadline) {
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<BirdReply> replies,
+                            AskAll({std::string(command)}, deadline));
+  return std::move(replies.front());
+}
+
+Result<std::vector<BirdReply>> BirdBackend::AskAll(const std::vector<std::string>& commands,
+                                                   MonotonicTime deadline,
+                                                   const std::function<void()>& meanwhile) {
   PODROUTE_RETURN_IF_ERROR(Connect(deadline));
-  Result<BirdReply> reply = control_->Ask(command, deadline, meanwhile);
-  if (!reply.ok()) control_.reset();
-  return reply;
+  Result<std::vector<BirdReply>> replies = control_->AskAll(commands, deadline, meanwhile);
+  if (!replies.ok()) control_.reset();
+  return replies;
 }
 
 Status BirdBackend::CheckPermit() const {
@@ -117,14 +125,24 @@ Status BirdBackend::CheckPermit() const {
   return {StatusCode::kCancelled, "no longer permitted to change BIRD: another one leads"};
 }
 
+// What to ask BIRD for both protocols; one after the other would cost a change of processes each.
+std::vector<std::string> BirdBackend::Questions() const {
+  std::vector<std::string> questions;
+  for (IpFamily family : kFamilies) {
+    const std::string name = BirdProtocolName(family, options_.owner);
+    questions.push_back("show protocols \"" + name + "\"");
+    questions.push_back("show static " + name);
+  }
+  return questions;
+}
+
 // Both protocols' answers, nothing for one that is down. kNotFound: BIRD has no such protocols.
-Result<BirdBackend::Shown> BirdBackend::ShowStatic(MonotonicTime deadline) {
+Result<BirdBackend::Shown> BirdBackend::ReadAnswers(std::vector<BirdReply> replies) const {
   Shown shown;
   for (size_t i = 0; i < shown.size(); ++i) {
     const std::string name = BirdProtocolName(kFamilies[i], options_.owner);
-    PODROUTE_ASSIGN_OR_RETURN(const BirdReply listed,
-                              Ask("show protocols \"" + name + "\"", deadline));
-    PODROUTE_ASSIGN_OR_RETURN(const BirdProtocolState state, ParseProtocolState(listed, name));
+    PODROUTE_ASSIGN_OR_RETURN(const BirdProtocolState state,
+                              ParseProtocolState(replies[2 * i], name));
     if (state == BirdProtocolState::kUnknown) {
       return Status(StatusCode::kNotFound, "BIRD has no protocol " + name);
     }
@@ -132,10 +150,14 @@ Result<BirdBackend::Shown> BirdBackend::ShowStatic(MonotonicTime deadline) {
       return Status(StatusCode::kAlreadyExists,
                     "BIRD's protocol " + name + " is somebody else's: it is not static");
     }
-    if (state == BirdProtocolState::kDown) continue;
-    PODROUTE_ASSIGN_OR_RETURN(shown[i], Ask("show static " + name, deadline));
+    if (state == BirdProtocolState::kUp) shown[i] = std::move(replies[2 * i + 1]);
   }
   return shown;
+}
+
+Result<BirdBackend::Shown> BirdBackend::ShowStatic(MonotonicTime deadline) {
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<BirdReply> replies, AskAll(Questions(), deadline));
+  return ReadAnswers(std::move(replies));
 }
 
 Result<RouteSet> BirdBackend::ParseShown(const Shown& shown) {
@@ -348,8 +370,12 @@ Status BirdBackend::Configure(Change& change) {
     change.written = change.target;
     change.meanwhile();
   };
-  PODROUTE_ASSIGN_OR_RETURN(const BirdReply reply,
-                            Ask(kConfigureCommand, change.deadline, prepare));
+  std::vector<std::string> commands = Questions();
+  commands.insert(commands.begin(), kConfigureCommand);
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<BirdReply> replies,
+                            AskAll(commands, change.deadline, prepare));
+  const BirdReply reply = std::move(replies.front());
+  replies.erase(replies.begin());
   change.configured = !reply.is_error();
   PODROUTE_RETURN_IF_ERROR(reply.status().WithContext("BIRD refuses its configuration"));
   if (reply.code() < kBirdReconfigured || reply.code() > kBirdReconfigurationQueued) {
@@ -360,32 +386,38 @@ Status BirdBackend::Configure(Change& change) {
   for (const BirdLine& line : reply.lines) {
     if (line.text.starts_with(kReading)) change.bird_conf = line.text.substr(kReading.size());
   }
+  change.answers = std::move(replies);
   return {};
 }
 
 // Empty when BIRD has what it should, else how it differs.
-Result<std::string> BirdBackend::Compare(const Change& change) {
-  PODROUTE_ASSIGN_OR_RETURN(const Shown shown, ShowStatic(change.deadline));
+Result<std::string> BirdBackend::Compare(const Change& change, const Result<Shown>& shown) {
+  if (!shown.ok()) return shown.status();
   bool same = true;
-  for (size_t i = 0; i < shown.size(); ++i) {
-    same =
-        same && (shown[i] ? SaysStaticRoutes(*shown[i], change.shown[i]) : change.shown[i].empty());
+  for (size_t i = 0; i < shown->size(); ++i) {
+    const std::optional<BirdReply>& reply = (*shown)[i];
+    same = same && (reply ? SaysStaticRoutes(*reply, change.shown[i]) : change.shown[i].empty());
   }
   if (same) return std::string();
-  PODROUTE_ASSIGN_OR_RETURN(const RouteSet actual, ParseShown(shown));
+  PODROUTE_ASSIGN_OR_RETURN(const RouteSet actual, ParseShown(*shown));
   if (SameHops(actual, change.target)) return std::string();
   return BirdDifference(actual, change.target);
 }
 
 Status BirdBackend::Verify(Change& change) {
+  // The first answer came together with that to the change.
+  Result<Shown> shown = ReadAnswers(std::exchange(change.answers, {}));
   while (true) {
-    const Result<std::string> difference = Compare(change);
+    const Result<std::string> difference = Compare(change, shown);
     if (difference.ok() && difference->empty()) return {};
     // A reconfiguration for which some protocol must stop first goes on after its answer.
     PODROUTE_ASSIGN_OR_RETURN(const BirdReply reply, Ask("configure status", change.deadline));
     const bool going_on = reply.Find(kBirdReconfigurationInProgress) != nullptr ||
                           reply.Find(kBirdReconfigurationQueued) != nullptr;
-    if (going_on && Sleep(change.deadline, options_.stop)) continue;
+    if (going_on && Sleep(change.deadline, options_.stop)) {
+      shown = ShowStatic(change.deadline);
+      continue;
+    }
     if (difference.ok()) {
       return {StatusCode::kUnavailable,
               "BIRD took its configuration (" + Printable(change.bird_conf, 200) +
@@ -406,7 +438,8 @@ Status BirdBackend::Confirm(Change& change) {
   PODROUTE_RETURN_IF_ERROR(reply.status());
   if (reply.code() == kBirdConfirmed) return {};
   // Somebody else confirmed it, or undid it.
-  PODROUTE_ASSIGN_OR_RETURN(const std::string difference, Compare(change));
+  PODROUTE_ASSIGN_OR_RETURN(const std::string difference,
+                            Compare(change, ShowStatic(change.deadline)));
   if (difference.empty()) return {};
   return {StatusCode::kUnavailable,
           "somebody else has changed BIRD's configuration meanwhile: " + difference};

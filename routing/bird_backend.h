@@ -93,8 +93,12 @@ class BirdBackend : public RouteBackend {
   BirdBackend(const BirdOptions& options, PathWatch watch, UniqueFd epoll, UniqueFd note);
 
   Status Connect(MonotonicTime deadline);
-  Result<BirdReply> Ask(std::string_view command, MonotonicTime deadline,
-                        const std::function<void()>& meanwhile = {});
+  Result<BirdReply> Ask(std::string_view command, MonotonicTime deadline);
+  Result<std::vector<BirdReply>> AskAll(const std::vector<std::string>& commands,
+                                        MonotonicTime deadline,
+                                        const std::function<void()>& meanwhile = {});
+  std::vector<std::string> Questions() const;
+  Result<Shown> ReadAnswers(std::vector<BirdReply> replies) const;
   Result<Shown> ShowStatic(MonotonicTime deadline);
   static Result<RouteSet> ParseShown(const Shown& shown);
   Status CheckPermit() const;
@@ -105,7 +109,7 @@ class BirdBackend : public RouteBackend {
   Status AwaitNoUndo(MonotonicTime deadline);
   Status WriteFile(Change& change);
   Status Configure(Change& change);
-  Result<std::string> Compare(const Change& change);
+  static Result<std::string> Compare(const Change& change, const Result<Shown>& shown);
   Status Verify(Change& change);
   Status Confirm(Change& change);
   Status GiveUp(Change& change, const Status& why);

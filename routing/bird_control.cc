@@ -75,7 +75,9 @@ Result<std::unique_ptr<BirdControl>> BirdControl::Greet(UniqueFd socket, const s
     return Status::FromErrno(errno, "BIRD on " + path);
   }
   std::unique_ptr<BirdControl> control(new BirdControl(std::move(socket), path, stop));
-  PODROUTE_ASSIGN_OR_RETURN(const BirdReply reply, control->ReadReply(deadline, "the connection"));
+  PODROUTE_ASSIGN_OR_RETURN(const std::vector<BirdReply> replies,
+                            control->ReadReplies(1, deadline, "the connection"));
+  const BirdReply& reply = replies.front();
   const std::string_view text = reply.lines.back().text;
   if (reply.code() != kBirdWelcome || !text.starts_with("BIRD ")) {
     return control->Lost("does not greet as BIRD does: \"" + Printable(text) + "\"");
@@ -100,20 +102,29 @@ bool BirdControl::Usable() {
   return !broken_;
 }
 
-Result<BirdReply> BirdControl::Ask(std::string_view command, MonotonicTime deadline,
-                                   const std::function<void()>& meanwhile) {
-  if (command.empty() || command.find_first_of(std::string_view("\n\r\0", 3)) != command.npos) {
-    return Status(StatusCode::kInvalidArgument,
-                  "not a command for BIRD: \"" + Printable(command) + "\"");
+Result<BirdReply> BirdControl::Ask(std::string_view command, MonotonicTime deadline) {
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<BirdReply> replies,
+                            AskAll({std::string(command)}, deadline));
+  return std::move(replies.front());
+}
+
+Result<std::vector<BirdReply>> BirdControl::AskAll(const std::vector<std::string>& commands,
+                                                   MonotonicTime deadline,
+                                                   const std::function<void()>& meanwhile) {
+  std::string lines;
+  for (const std::string& command : commands) {
+    if (command.empty() || command.find_first_of(std::string_view("\n\r\0", 3)) != command.npos) {
+      return Status(StatusCode::kInvalidArgument,
+                    "not a command for BIRD: \"" + Printable(command) + "\"");
+    }
+    lines += command + "\n";
   }
   if (!Usable()) {
     return Status(StatusCode::kUnavailable, "BIRD has closed the connection on " + path_);
   }
-  std::string line(command);
-  line += '\n';
-  PODROUTE_RETURN_IF_ERROR(Send(line, deadline));
+  PODROUTE_RETURN_IF_ERROR(Send(lines, deadline));
   if (meanwhile) meanwhile();
-  return ReadReply(deadline, "\"" + Printable(command) + "\"");
+  return ReadReplies(commands.size(), deadline, "\"" + Printable(commands.front()) + "\"");
 }
 
 Status BirdControl::Send(std::string_view bytes, MonotonicTime deadline) {
@@ -154,8 +165,10 @@ Status BirdControl::Wait(short events, MonotonicTime deadline, std::string_view 
   }
 }
 
-Result<BirdReply> BirdControl::ReadReply(MonotonicTime deadline, std::string_view what) {
+Result<std::vector<BirdReply>> BirdControl::ReadReplies(size_t count, MonotonicTime deadline,
+                                                        std::string_view what) {
   std::vector<char> buffer(kReadBytes);
+  reader_.Expect(count);
   while (!reader_.complete()) {
     const ssize_t n = recv(socket_.get(), buffer.data(), buffer.size(), 0);
     if (n > 0) {
@@ -177,7 +190,7 @@ Result<BirdReply> BirdControl::ReadReply(MonotonicTime deadline, std::string_vie
                     Status::FromErrno(errno, "read from BIRD on " + path_).message());
     }
   }
-  return reader_.Take();
+  return reader_.TakeAll();
 }
 
 }  // namespace podroute

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -32,9 +33,13 @@ class BirdControl {
                                                     MonotonicTime deadline, StopToken* stop);
 
   // One command, without newline, and its whole reply, BIRD's refusals included (reply.status()).
-  // `meanwhile`, if not empty, is called once between the two: BIRD works on another processor.
-  Result<BirdReply> Ask(std::string_view command, MonotonicTime deadline,
-                        const std::function<void()>& meanwhile = {});
+  Result<BirdReply> Ask(std::string_view command, MonotonicTime deadline);
+  // Several, sent at once: BIRD carries out each whatever it says to those before. A reply for
+  // each. `meanwhile`, if not empty, is called once between the two: BIRD works on another
+  // processor.
+  Result<std::vector<BirdReply>> AskAll(const std::vector<std::string>& commands,
+                                        MonotonicTime deadline,
+                                        const std::function<void()>& meanwhile = {});
 
   // Readable when nothing was asked: BIRD closed the connection, or says what nobody asked for.
   int fd() const { return socket_.get(); }
@@ -43,7 +48,8 @@ class BirdControl {
 
  private:
   BirdControl(UniqueFd socket, const std::string& path, StopToken* stop);
-  Result<BirdReply> ReadReply(MonotonicTime deadline, std::string_view what);
+  Result<std::vector<BirdReply>> ReadReplies(size_t count, MonotonicTime deadline,
+                                             std::string_view what);
   Status Send(std::string_view bytes, MonotonicTime deadline);
   Status Wait(short events, MonotonicTime deadline, std::string_view what);
   Status Lost(std::string_view why) const;

@@ -50,18 +50,18 @@ Status BirdReplyReader::Feed(std::string_view bytes) {
     if (partial_.size() > kMaxLineBytes) return Malformed("a line without end", "");
     return {};
   }
-  auto piece = std::make_unique<std::string>(std::exchange(partial_, {}));
+  auto piece = std::make_shared<std::string>(std::exchange(partial_, {}));
   piece->append(bytes);
   std::string_view rest = *piece;
-  reply_.pieces.push_back(std::move(piece));
   while (!rest.empty()) {
-    if (complete_) return Malformed("more than was asked for", rest);
+    if (complete()) return Malformed("more than was asked for", rest);
     const size_t newline = rest.find('\n');
     if (std::min(newline, rest.size()) > kMaxLineBytes) return Malformed("a line without end", "");
     if (newline == std::string_view::npos) {
       partial_ = rest;
       return {};
     }
+    if (reply_.pieces.empty() || reply_.pieces.back() != piece) reply_.pieces.push_back(piece);
     PODROUTE_RETURN_IF_ERROR(TakeLine(rest.substr(0, newline)));
     rest.remove_prefix(newline + 1);
   }
@@ -82,14 +82,13 @@ Status BirdReplyReader::TakeLine(std::string_view line) {
   int code = 0;
   for (char c : line.substr(0, 4)) code = code * 10 + (c - '0');
   reply_.lines.push_back({code, line.substr(5)});
-  complete_ = line[4] == ' ';
+  if (line[4] == ' ') done_.push_back(std::exchange(reply_, {}));
   return {};
 }
 
-BirdReply BirdReplyReader::Take() {
-  complete_ = false;
+std::vector<BirdReply> BirdReplyReader::TakeAll() {
   bytes_ = 0;
-  return std::exchange(reply_, {});
+  return std::exchange(done_, {});
 }
 
 Result<BirdProtocolState> ParseProtocolState(const BirdReply& reply, std::string_view name) {

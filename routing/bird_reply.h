@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -41,8 +42,8 @@ struct BirdLine {
 // Movable, not copyable.
 struct BirdReply {
   std::vector<BirdLine> lines;  // At least one; the last one's code is the answer.
-  // What they look into: pieces of the right size, a reply can be half a megabyte.
-  std::vector<std::unique_ptr<std::string>> pieces;
+  // What they look into; replies that came together share them.
+  std::vector<std::shared_ptr<const std::string>> pieces;
 
   int code() const { return lines.back().code; }
   bool is_error() const { return code() >= 8000; }
@@ -58,21 +59,27 @@ class BirdReplyReader {
   static constexpr size_t kMaxLineBytes = 64u << 10;
   static constexpr size_t kMaxReplyBytes = 64u << 20;
 
+  // How many are to come. REQUIRES: all before have been taken.
+  explicit BirdReplyReader(size_t expected = 1) : expected_(expected) {}
+  void Expect(size_t expected) { expected_ = expected; }
+
   // Takes more bytes. An error is for ever: what comes is not this protocol, or too much of it.
   // REQUIRES: !complete().
   Status Feed(std::string_view bytes);
-  // A whole reply is there; nothing may have come behind it, as nothing more was asked.
-  bool complete() const { return complete_; }
-  // REQUIRES: complete(). Ready for the next one afterwards.
-  BirdReply Take();
+  // All replies are there; nothing may have come behind them, as nothing more was asked.
+  bool complete() const { return done_.size() == expected_; }
+  // REQUIRES: complete().
+  std::vector<BirdReply> TakeAll();
+  BirdReply Take() { return std::move(TakeAll().front()); }
 
  private:
   Status TakeLine(std::string_view line);
 
-  std::string partial_;
+  size_t expected_;
+  std::vector<BirdReply> done_;
+  std::string partial_;  // A line without its end yet.
   BirdReply reply_;
   size_t bytes_ = 0;
-  bool complete_ = false;
 };
 
 enum class BirdProtocolState {

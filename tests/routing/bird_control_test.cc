@@ -217,6 +217,45 @@ TEST(BirdControlTest, AsksAndIsAnswered) {
   EXPECT_TRUE((*control)->Usable());
 }
 
+TEST(BirdControlTest, AsksSeveralAtOnce) {
+  FakeBird bird([](int fd) {
+    FakeBird::Say(fd, kGreeting);
+    std::string answer;
+    for (int i = 0; i < 3; ++i) {
+      answer += "1009-to " + FakeBird::Hear(fd) + "\n more\n" + (i == 1 ? "9001 no\n" : "0000 \n");
+    }
+    // In pieces that end in the middle of lines and of replies.
+    for (size_t at = 0; at < answer.size(); at += 7) FakeBird::Say(fd, answer.substr(at, 7));
+    FakeBird::UntilClosed(fd);
+  });
+  auto control = Greet(bird, Late());
+  ASSERT_TRUE(control.ok()) << control.status().message();
+  bool called = false;
+  Result<std::vector<BirdReply>> replies =
+      (*control)->AskAll({"a", "b", "c"}, Late(), [&] { called = true; });
+  ASSERT_TRUE(replies.ok()) << replies.status().message();
+  EXPECT_TRUE(called);
+  ASSERT_EQ(replies->size(), 3u);
+  EXPECT_EQ(Flat((*replies)[0]), "1009|to a\n1009|more\n0|\n");
+  EXPECT_EQ(Flat((*replies)[1]), "1009|to b\n1009|more\n9001|no\n");
+  EXPECT_EQ(Flat((*replies)[2]), "1009|to c\n1009|more\n0|\n");
+  EXPECT_FALSE((*control)->AskAll({"a", "b\nc"}, Late()).ok());
+  EXPECT_TRUE((*control)->Usable());
+  control->reset();
+}
+
+TEST(BirdControlTest, AnEndBetweenTwoAnswersIsNoticed) {
+  FakeBird bird([](int fd) {
+    FakeBird::Say(fd, kGreeting);
+    FakeBird::Hear(fd);
+    FakeBird::Say(fd, "0003 Reconfigured\n");
+    FakeBird::Hear(fd);
+  });
+  auto control = Greet(bird, Late());
+  ASSERT_TRUE(control.ok());
+  EXPECT_EQ((*control)->AskAll({"a", "b"}, Late()).status().code(), StatusCode::kUnavailable);
+}
+
 TEST(BirdControlTest, TakesAnswersInSingleBytes) {
   FakeBird bird([](int fd) {
     for (char c : std::string(kGreeting)) FakeBird::Say(fd, std::string(1, c));
