@@ -55,6 +55,7 @@ PodsFetchFromEachOtherByPodAddressAndByHostPort() {
   lab pod worker1 neighbour
   local pod4 pod6
   { read -r pod4 && read -r pod6; } < <(lab pod worker1 server 8080:80)
+  # shellcheck disable=SC2031  # every case has a name of its own
   bash "$lab_sh" --name "$LAB_NAME" exec server python3 "${lab_sh%/*}/web_server.py" 80 "hello from server" &
   disown
   local url from
