@@ -144,6 +144,7 @@ Result<Trace> RunTraced(const std::string& program, const CniVariables& variable
   UniqueFd out = MemoryFile("");
   std::vector<std::string> entries;
   for (const auto& [name, value] : variables) entries.push_back(name + "=" + value);
+  entries.emplace_back("ASAN_OPTIONS=detect_leaks=0");  // It cannot under ptrace.
   std::vector<char*> environment;
   for (std::string& entry : entries) environment.push_back(entry.data());
   environment.push_back(nullptr);
