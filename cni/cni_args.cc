@@ -124,7 +124,9 @@ CniOr<CniArgs> ParseCniArgs(const Environment& environment) {
   } else if (auto problem = InterfaceNameProblem(args.interface)) {
     complaints.Add("CNI_IFNAME=" + args.interface.substr(0, 80) + " " + *problem);
   }
-  ParseExtraArgs(get("CNI_ARGS"), args, complaints);
+  if (args.command != CniCommand::kDel) {  // It wants nothing, so nothing in it can be wrong.
+    ParseExtraArgs(get("CNI_ARGS"), args, complaints);
+  }
   if (complaints.any()) return complaints.ToError();
   return args;
 }

@@ -23,7 +23,7 @@ struct CniArgs {
   std::string netns;              // A path; may be empty for DEL.
   std::string interface;          // CNI_IFNAME
   std::vector<std::string> path;  // CNI_PATH, split; only delegation needs it.
-  // From CNI_ARGS; others are ignored, as runtimes pass their own (K8S_POD_NAME, ...).
+  // ADD, CHECK: from CNI_ARGS; others are ignored, as runtimes pass their own (K8S_POD_NAME, ...).
   std::string mac;
   std::vector<IpAddress> ips;
 };
@@ -34,9 +34,9 @@ using Environment = std::function<std::optional<std::string>(const char* name)>;
 // The process's own environment.
 Environment ProcessEnvironment();
 
-// Reads and checks what the command needs, and no more: ADD and CHECK a container, a namespace and
-// an interface; DEL a container and an interface; the others nothing. The error has code 4 and
-// names every variable that is missing or wrong.
+// Reads and checks what the command needs, and no more: ADD and CHECK a container, a namespace, an
+// interface and CNI_ARGS; DEL a container and an interface; the others nothing. The error has code
+// 4 and names every variable that is missing or wrong.
 CniOr<CniArgs> ParseCniArgs(const Environment& environment);
 
 // A container ID or network name: a letter or digit, then letters, digits, '_', '.', '-'.

@@ -1,6 +1,8 @@
 #include "cni/cni_plugin.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "cni/cni_result.h"
 
@@ -23,8 +25,8 @@ CniProblem ProblemBeforeCall(const CniArgs& args, const NetConf& conf) {
     return CniError{CniErrorCode::kInvalidConfig, std::nullopt,
                     std::string("network configuration: ") + key + " is missing", ""};
   };
-  bool asks_for_features = args.command == CniCommand::kAdd || args.command == CniCommand::kCheck ||
-                           args.command == CniCommand::kStatus;
+  bool attaches = args.command == CniCommand::kAdd || args.command == CniCommand::kCheck;
+  bool asks_for_features = attaches || args.command == CniCommand::kStatus;
   if (args.command == CniCommand::kCheck && conf.version < CniVersion::k040) {
     return too_old("CHECK", CniVersion::k040);
   }
@@ -35,9 +37,11 @@ CniProblem ProblemBeforeCall(const CniArgs& args, const NetConf& conf) {
     return too_old("STATUS", CniVersion::k110);
   }
   if (asks_for_features && conf.unsupported) return conf.unsupported;
+  if (attaches && conf.unattachable) return conf.unattachable;
   if (args.command == CniCommand::kCheck && !conf.prev_result) return missing("prevResult");
-  if (args.command == CniCommand::kGc && !conf.valid_attachments) {
-    return missing("cni.dev/valid-attachments");
+  if (args.command == CniCommand::kGc) {
+    if (conf.unlisted) return conf.unlisted;
+    if (!conf.valid_attachments) return missing("cni.dev/valid-attachments");
   }
   return std::nullopt;
 }
@@ -73,8 +77,11 @@ CniAnswer RunCniPlugin(CniPlugin& plugin, const Environment& environment,
   if (CniProblem problem = ProblemBeforeCall(*args, *conf)) return Fail(*problem, version);
 
   CniCall call{std::move(*args), std::move(*conf), std::string(config_text)};
-  for (const IpAddress& ip : call.args.ips) {
-    call.conf.ipam.requested.push_back(ip);
+  std::vector<IpAddress>& requested = call.conf.ipam.requested;
+  for (const IpAddress& ip : call.args.ips) {  // Asked for in two places, it is one address.
+    if (std::find(requested.begin(), requested.end(), ip) == requested.end()) {
+      requested.push_back(ip);
+    }
   }
   if (call.args.command == CniCommand::kAdd) {
     CniOr<CniResult> result = plugin.Add(call);

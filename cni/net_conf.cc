@@ -83,9 +83,13 @@ void ReadRangeSets(const JsonReader& reader, const char* key, std::vector<RangeS
   });
 }
 
+std::string Describe(const IpRange& range) {
+  return range.first.ToString() + "-" + range.last.ToString();
+}
+
+// Ranges may share a subnet, as the reference plugin allows, but no address.
 void CheckRangeSets(const JsonReader& ipam, const std::vector<RangeSet>& sets) {
-  if (sets.empty()) ipam.Complain("ranges", "no range to allocate addresses from");
-  std::vector<IpPrefix> seen;
+  std::vector<const IpRange*> seen;
   for (const RangeSet& set : sets) {
     if (set.empty()) ipam.Complain("ranges", "holds an empty set of ranges");
     for (const IpRange& range : set) {
@@ -94,14 +98,14 @@ void CheckRangeSets(const JsonReader& ipam, const std::vector<RangeSet>& sets) {
       }
     }
   }
-  for (size_t i = 0; i < sets.size(); ++i) {
-    for (const IpRange& range : sets[i]) {
-      for (const IpPrefix& other : seen) {
-        if (range.subnet.Overlaps(other)) {
-          ipam.Complain("ranges", range.subnet.ToString() + " overlaps " + other.ToString());
+  for (const RangeSet& set : sets) {
+    for (const IpRange& range : set) {
+      for (const IpRange* other : seen) {
+        if (range.first <= other->last && other->first <= range.last) {
+          ipam.Complain("ranges", Describe(range) + " overlaps " + Describe(*other));
         }
       }
-      seen.push_back(range.subnet);
+      seen.push_back(&range);
     }
   }
 }
@@ -117,7 +121,8 @@ void ReadIpList(const JsonReader& reader, const char* key, std::vector<IpAddress
   }
 }
 
-void ReadIpam(const JsonReader& root, IpamConf& ipam) {
+// What it takes to find the addresses that were given.
+void ReadIpamStore(const JsonReader& root, IpamConf& ipam) {
   root.Object("ipam", [&](const JsonReader& reader) {
     ipam.type = reader.String("type");
     if (!ipam.in_process()) return;
@@ -126,6 +131,18 @@ void ReadIpam(const JsonReader& root, IpamConf& ipam) {
     if (ipam.data_dir.find('\0') != std::string::npos) {
       reader.Complain("dataDir", "must be a path");
     }
+  });
+}
+
+// What it takes to give addresses. Its ranges may be none.
+void ReadIpam(const JsonReader& root, IpamConf& ipam) {
+  root.Object("args", [&](const JsonReader& args) {
+    args.Object("cni", [&](const JsonReader& cni) { ReadIpList(cni, "ips", ipam.requested); });
+  });
+  root.Object("runtimeConfig",
+              [&](const JsonReader& runtime) { ReadIpList(runtime, "ips", ipam.requested); });
+  if (!ipam.in_process()) return;
+  root.Object("ipam", [&](const JsonReader& reader) {
     ipam.resolv_conf = reader.String("resolvConf");
     ipam.routes = ReadRoutes(reader, "routes");
     root.Object("runtimeConfig", [&](const JsonReader& runtime) {
@@ -137,11 +154,6 @@ void ReadIpam(const JsonReader& root, IpamConf& ipam) {
     ReadRangeSets(reader, "ranges", ipam.range_sets);
     CheckRangeSets(reader, ipam.range_sets);
   });
-  root.Object("args", [&](const JsonReader& args) {
-    args.Object("cni", [&](const JsonReader& cni) { ReadIpList(cni, "ips", ipam.requested); });
-  });
-  root.Object("runtimeConfig",
-              [&](const JsonReader& runtime) { ReadIpList(runtime, "ips", ipam.requested); });
 }
 
 void ReadMac(const JsonReader& reader, NetConf& conf) {
@@ -168,12 +180,22 @@ void ReadRuntimeConfig(const JsonReader& root, NetConf& conf) {
   });
 }
 
-void ReadBridge(const JsonReader& reader, NetConf& conf) {
+// Whose network this is, and where.
+void ReadNames(const JsonReader& reader, NetConf& conf) {
+  conf.name = reader.String("name");
+  if (!IsCniName(conf.name)) {
+    reader.Complain("name", "\"" + conf.name.substr(0, 80) +
+                                "\" must begin with a letter or digit and hold letters, digits, "
+                                "_ . - only");
+  }
   std::string bridge = reader.String("bridge");
   if (!bridge.empty()) conf.bridge = bridge;
   if (auto problem = InterfaceNameProblem(conf.bridge)) {
     reader.Complain("bridge", "\"" + conf.bridge.substr(0, 80) + "\" " + *problem);
   }
+}
+
+void ReadBridge(const JsonReader& reader, NetConf& conf) {
   conf.is_default_gateway = reader.Bool("isDefaultGateway");
   conf.is_gateway = reader.Bool("isGateway") || conf.is_default_gateway;
   conf.force_address = reader.Bool("forceAddress");
@@ -241,22 +263,13 @@ void ReadVlans(const JsonReader& reader, NetConf& conf) {
   }
 }
 
-void ReadRuntimePortMappings(const JsonReader& reader, const JsonValue& document, NetConf& conf) {
+void ReadRuntimePortMappings(const JsonReader& reader, NetConf& conf) {
   reader.Object("capabilities", [&](const JsonReader& capabilities) {
     conf.has_port_mappings_capability = capabilities.Bool("portMappings");
   });
-  reader.Object("runtimeConfig", [](const JsonReader& runtime) {
-    runtime.Objects("portMappings", [](const JsonReader&) {});  // That they are objects.
-  });
-  // What is wrong inside of one does not keep DEL from doing its work.
-  std::optional<std::string> problem;
-  JsonReader(document, "", &problem).Object("runtimeConfig", [&](const JsonReader& runtime) {
+  reader.Object("runtimeConfig", [&](const JsonReader& runtime) {
     conf.port_mappings = ReadPortMappings(runtime, "portMappings");
   });
-  if (problem) {
-    conf.unsupported = CniError{CniErrorCode::kInvalidConfig, std::nullopt,
-                                "network configuration: " + *problem, ""};
-  }
 }
 
 void ReadIpMasq(const JsonReader& reader, NetConf& conf) {
@@ -269,15 +282,35 @@ void ReadIpMasq(const JsonReader& reader, NetConf& conf) {
   }
 }
 
-void ReadValidAttachments(const JsonReader& reader, NetConf& conf) {
+// What ADD and CHECK need beyond what the network itself says: STATUS gets no runtimeConfig, in
+// which all of the ranges may be.
+void ReadAttachment(const JsonReader& reader, NetConf& conf) {
+  if (conf.ipam.in_process() && conf.ipam.range_sets.empty()) {
+    reader.Object("ipam", [](const JsonReader& ipam) {
+      ipam.Complain("ranges", "no range to allocate addresses from");
+    });
+  }
+  reader.Object("prevResult", [&](const JsonReader& prev) { conf.prev_result = ReadResult(prev); });
+}
+
+void ReadValidAttachments(const JsonReader& reader, const JsonValue& document, NetConf& conf) {
   // Before 1.1.0 was final the key was without its prefix.
   for (const char* key : {"cni.dev/attachments", "cni.dev/valid-attachments"}) {
+    if (!document.HasMember(key)) continue;
+    // Null is how Go writes an empty list. It takes nothing from what the other key says.
+    if (!conf.valid_attachments) conf.valid_attachments.emplace();
     if (reader.Find(key) == nullptr) continue;
-    conf.valid_attachments.emplace();
+    conf.valid_attachments->clear();
     reader.Objects(key, [&](const JsonReader& element) {
       conf.valid_attachments->push_back({element.String("containerID"), element.String("ifname")});
     });
   }
+}
+
+CniProblem ToProblem(const std::optional<std::string>& problem) {
+  if (!problem) return std::nullopt;
+  return CniError{CniErrorCode::kInvalidConfig, std::nullopt, "network configuration: " + *problem,
+                  ""};
 }
 
 }  // namespace
@@ -309,27 +342,28 @@ CniOr<NetConf> ParseNetConf(std::string_view text) {
                     "supported: " + SupportedCniVersions()};
   }
   conf.version = version.value_or(kNewestCniVersion);
-  conf.name = reader.String("name");
-  if (!IsCniName(conf.name)) {
-    reader.Complain("name", "\"" + conf.name.substr(0, 80) +
-                                "\" must begin with a letter or digit and hold letters, digits, "
-                                "_ . - only");
-  }
-  ReadBridge(reader, conf);
-  ReadVlans(reader, conf);
-  ReadRuntimeConfig(reader, conf);
-  ReadIpMasq(reader, conf);
-  ReadRuntimePortMappings(reader, *document, conf);
-  ReadIpam(reader, conf.ipam);
+  ReadNames(reader, conf);
+  ReadIpamStore(reader, conf.ipam);
+  if (problem) return *ToProblem(problem);
+  // From here on nothing that keeps DEL and GC from doing their work.
+  std::optional<std::string> unsupported;
+  JsonReader wanted(*document, "", &unsupported);
+  ReadBridge(wanted, conf);
+  ReadVlans(wanted, conf);
+  ReadRuntimeConfig(wanted, conf);
+  ReadIpMasq(wanted, conf);
+  ReadRuntimePortMappings(wanted, conf);
+  ReadIpam(wanted, conf.ipam);
   if (conf.disable_container_interface && !conf.ipam.type.empty()) {
-    reader.Complain("disableContainerInterface", "cannot be set together with ipam");
+    wanted.Complain("disableContainerInterface", "cannot be set together with ipam");
   }
-  reader.Object("prevResult", [&](const JsonReader& prev) { conf.prev_result = ReadResult(prev); });
-  ReadValidAttachments(reader, conf);
-  if (problem) {
-    return CniError{CniErrorCode::kInvalidConfig, std::nullopt,
-                    "network configuration: " + *problem, ""};
-  }
+  conf.unsupported = ToProblem(unsupported);
+  std::optional<std::string> unattachable;
+  ReadAttachment(JsonReader(*document, "", &unattachable), conf);
+  conf.unattachable = ToProblem(unattachable);
+  std::optional<std::string> unlisted;
+  ReadValidAttachments(JsonReader(*document, "", &unlisted), *document, conf);
+  conf.unlisted = ToProblem(unlisted);
   return conf;
 }
 

@@ -27,7 +27,8 @@ struct IpRange {
   bool operator==(const IpRange&) const = default;
 };
 
-// One address is taken from each set; the ranges of a set are of one family and never overlap.
+// One address is taken from each set; the ranges of a set are of one family. No address is in two
+// ranges of a network, but a subnet may be.
 using RangeSet = std::vector<IpRange>;
 
 struct IpamConf {
@@ -68,12 +69,13 @@ struct NetConf {
   bool ip_masq = false;
   IpamConf ipam;
   std::optional<CniResult> prev_result;
-  // GC: none when the key is missing.
+  // GC: none when the key is missing; empty when it is null.
   std::optional<std::vector<CniAttachment>> valid_attachments;
-  // The first field that asks for what this plugin does not do, as an error with code 2, or the
-  // first thing wrong with the port mappings, with code 7. ADD, CHECK and STATUS answer with it;
-  // DEL and GC do not, as a container that never got its network must still go away.
-  CniProblem unsupported;
+  // What is wrong, each the first of its kind, with code 7 and the field's path. A container that
+  // never got its network must still go away, so DEL minds none of these.
+  CniProblem unsupported;   // In all that asks for something: for ADD, CHECK and STATUS.
+  CniProblem unattachable;  // No ranges, or in prev_result: for ADD and CHECK.
+  CniProblem unlisted;      // In valid_attachments: for GC.
 
   bool uses_vlans() const { return vlan != 0 || !vlan_trunk.empty(); }
 };
@@ -86,7 +88,8 @@ struct NetConfVersion {
 };
 NetConfVersion ReadNetConfVersion(std::string_view text);
 
-// Errors: 6 when it is not JSON, 1 for the version, 7 for all else, with the field's path.
+// Errors: 6 when it is not JSON, 1 for the version, 7 with the field's path for what every command
+// needs: name, bridge, ipam.type and ipam.dataDir. What else is wrong is in the NetConf.
 CniOr<NetConf> ParseNetConf(std::string_view text);
 
 }  // namespace podroute

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cni/cni_result.h"
@@ -368,6 +370,104 @@ TEST_F(BridgePluginTest, ADelegatedPluginsTroubleIsPassedOn) {
   EXPECT_TRUE(Has(add("missing"), "missing is not installed")) << add("missing");
   EXPECT_TRUE(Has(add("../bin/busy"), R"("code":7,)")) << add("../bin/busy");
   EXPECT_EQ(Shell("ip -br link show type veth"), "");
+}
+
+// `conf` with ipam's `ipam_fields` instead of its ranges, and `more`.
+std::string Broken(const std::string& data_dir, const std::string& more,
+                   const std::string& ipam_fields = R"("ranges":[[{"subnet":"10.1.0.0/24"}]])") {
+  return R"({"cniVersion":"1.1.0","name":"pods","type":"podroute-cni",)" + more +
+         R"("ipam":{"type":"host-local","dataDir":")" + data_dir + "\"" +
+         (ipam_fields.empty() ? "" : "," + ipam_fields) + "}}";
+}
+
+TEST_F(BridgePluginTest, DelAndGcMindOnlyWhatTheyNeed) {
+  std::vector<std::string> configs;
+  for (const char* more :
+       {R"("prevResult":"garbage",)", R"("prevResult":{"ips":[{"address":"x"}]},)",
+        R"("args":{"cni":{"ips":["x"],"mac":"zz"}},)", R"("args":[],)",
+        R"("runtimeConfig":{"ips":[7],"mac":"zz","ipRanges":"all","portMappings":5},)",
+        R"("runtimeConfig":"none",)", R"("mtu":"big","vlan":-1,"vlanTrunk":[{}],)",
+        R"("isGateway":"yes","hairpinMode":1,"dns":"1.1.1.1","ipMasqBackend":"ebpf",)"}) {
+    configs.push_back(Broken(dir_.path(), more));
+  }
+  for (const char* fields : {"", R"("ranges":[])", R"("ranges":[[{"subnet":"x"}]])",
+                             R"("subnet":5)", R"("ranges":[[{"subnet":"10.0.0.0/8"},{}]])",
+                             R"("ranges":[[{"subnet":"10.1.0.0/24"}]],"routes":[{"dst":1}])"}) {
+    configs.push_back(Broken(dir_.path(), "", fields));
+  }
+  for (const std::string& config : configs) {
+    SCOPED_TRACE(config);
+    TestPod pod;
+    CniAnswer refused = Call("ADD", "a", pod.path(), config);
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_TRUE(Has(refused.output, "\"code\":7")) << refused.output;
+    MustAdd("a", pod, V4());
+    MustDel("a", pod.path(), config);
+    ExpectNothingLeft();
+    MustAdd("a", pod, V4());
+    std::string gc = config;
+    gc.pop_back();
+    CniAnswer collected = Call("GC", "", "", gc + ",\"cni.dev/valid-attachments\":null}");
+    EXPECT_EQ(collected.exit_code, 0) << collected.output;
+    ExpectNothingLeft();
+  }
+}
+
+TEST_F(BridgePluginTest, GcRefusesAListThatItCannotRead) {
+  TestPod pod;
+  MustAdd("a", pod, V4());
+  for (const char* list : {R"("cni.dev/valid-attachments":{},)",
+                           R"("cni.dev/valid-attachments":[{"containerID":7}],)", ""}) {
+    CniAnswer answer = Call("GC", "", "", V4(list));
+    EXPECT_TRUE(Has(answer.output, "\"code\":7")) << list << answer.output;
+    EXPECT_TRUE(Has(answer.output, "valid-attachments")) << list << answer.output;
+  }
+  EXPECT_EQ(pod.Try("ip link show eth0"), 0);
+  MustDel("a", pod.path(), V4(R"("cni.dev/valid-attachments":{},)"));
+  ExpectNothingLeft();
+}
+
+TEST_F(BridgePluginTest, StatusWorksWhereTheRangesAreInRuntimeConfig) {
+  std::string conf = Broken(dir_.path(), "", "");
+  CniAnswer status = Call("STATUS", "", "", conf);
+  EXPECT_EQ(status.exit_code, 0) << status.output;
+  TestPod pod;
+  std::string runtime =
+      Broken(dir_.path(), R"("runtimeConfig":{"ipRanges":[[{"subnet":"10.7.0.0/24"}]]},)", "");
+  EXPECT_TRUE(Has(MustAdd("a", pod, runtime), "10.7.0.2/24"));
+  MustDel("a", pod.path(), conf);
+  ExpectNothingLeft();
+}
+
+TEST_F(BridgePluginTest, AnAddressThatIsAskedForTwiceIsOneRequest) {
+  TestPod pod;
+  auto environment = [&](const char* name) -> std::optional<std::string> {
+    if (std::string_view(name) == "CNI_ARGS") return "IP=10.1.0.77,10.1.0.77/24";
+    return RuntimeEnvironment("ADD", "a", pod.path())(name);
+  };
+  BridgePlugin plugin;
+  CniAnswer answer =
+      RunCniPlugin(plugin, environment, V4(R"("runtimeConfig":{"ips":["10.1.0.77/24"]},)"));
+  EXPECT_EQ(answer.exit_code, 0) << answer.output;
+  EXPECT_TRUE(Has(answer.output, "10.1.0.77/24")) << answer.output;
+  MustDel("a", pod.path(), V4());
+  ExpectNothingLeft();
+}
+
+TEST_F(BridgePluginTest, APodMayHaveTwoAddressesOfOneSubnet) {
+  std::string conf =
+      Conf(R"([[{"subnet":"10.1.0.0/16","rangeStart":"10.1.1.10","rangeEnd":"10.1.1.99"}],
+               [{"subnet":"10.1.0.0/16","rangeStart":"10.1.2.10","rangeEnd":"10.1.2.99"}]])");
+  TestPod pod;
+  std::string result = MustAdd("a", pod, conf);
+  for (const char* address : {"10.1.1.10", "10.1.2.10"}) {
+    EXPECT_TRUE(Has(result, address)) << result;
+    EXPECT_EQ(TryShell(std::string("ping -c1 -W5 ") + address), 0) << address;
+  }
+  CniAnswer checked = Call("CHECK", "a", pod.path(), After(conf, result));
+  EXPECT_EQ(checked.exit_code, 0) << checked.output;
+  MustDel("a", pod.path(), conf);
+  ExpectNothingLeft();
 }
 
 }  // namespace

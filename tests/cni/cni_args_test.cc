@@ -80,6 +80,21 @@ TEST(CniArgsTest, NamesEveryWrongVariableAtOnce) {
   }
 }
 
+TEST(CniArgsTest, DelDoesNotMindWhatAddAsksForInCniArgs) {
+  for (const char* extra : {"IP=10.0.0.300", "MAC=zz", "novalue", "=x;IP=,,/"}) {
+    auto variables = GoodAdd();
+    variables["CNI_ARGS"] = extra;
+    for (const char* command : {"ADD", "CHECK"}) {
+      variables["CNI_COMMAND"] = command;
+      CniOr<CniArgs> refused = ParseCniArgs(From(variables));
+      ASSERT_FALSE(refused.ok()) << command << " " << extra;
+      EXPECT_EQ(refused.error().code, CniErrorCode::kInvalidEnvironment);
+    }
+    variables["CNI_COMMAND"] = "DEL";
+    EXPECT_TRUE(ParseCniArgs(From(variables)).ok()) << extra;
+  }
+}
+
 TEST(CniArgsTest, RefusesUnknownCommands) {
   for (const char* command : {"", "add", "GET", "ADDITIONAL"}) {
     EXPECT_FALSE(ParseCniArgs(From({{"CNI_COMMAND", command}})).ok()) << command;

@@ -32,6 +32,8 @@ TEST(ConflistTest, ThePluginTakesItWithOneRangeSetForEachPodCidr) {
       RenderConflist({.pod_cidrs = {P("fd00:10:244:2::/64"), P("10.244.2.0/24")}, .mtu = 8950});
   CniOr<NetConf> conf = ParseNetConf(EntryAsHandedOver(text));
   ASSERT_TRUE(conf.ok()) << text;
+  EXPECT_FALSE(conf->unsupported.has_value()) << text;
+  EXPECT_FALSE(conf->unattachable.has_value()) << text;
   EXPECT_EQ(conf->name, kNetworkName);
   EXPECT_EQ(conf->bridge, kBridgeName);
   EXPECT_EQ(conf->mtu, 8950u);
@@ -48,7 +50,8 @@ TEST(ConflistTest, APodCidrIsRefusedExactlyWhereThePluginWouldRefuseIt) {
        {"10.0.0.0/8", "10.244.2.0/29", "10.244.2.0/30", "10.244.2.0/31", "10.244.2.4/32",
         "fd00::/64", "fd00::/126", "fd00::/127", "fd00::/128"}) {
     bool accepted = CheckPodCidr(P(text)).ok();
-    bool works = ParseNetConf(EntryAsHandedOver(RenderConflist({.pod_cidrs = {P(text)}}))).ok();
+    CniOr<NetConf> conf = ParseNetConf(EntryAsHandedOver(RenderConflist({.pod_cidrs = {P(text)}})));
+    bool works = conf.ok() && !conf->unsupported && !conf->unattachable;
     EXPECT_EQ(accepted, works) << text;
   }
   EXPECT_EQ(CheckPodCidr(P("10.244.2.0/31")).message(),

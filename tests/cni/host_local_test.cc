@@ -21,6 +21,7 @@ class HostLocalTest : public ::testing::Test {
                                        R"("ipam":{"type":"host-local","dataDir":")" + dir_.path() +
                                        "\"," + ipam_fields + "}}");
     EXPECT_TRUE(conf.ok()) << conf.error().message;
+    EXPECT_FALSE(conf->unsupported.has_value()) << conf->unsupported->message;
     return conf->ipam;
   }
   IpamConf Small() { return Conf(R"("ranges":[[{"subnet":"10.0.0.0/29"}]])"); }
@@ -177,6 +178,45 @@ TEST_F(HostLocalTest, WhatAnotherPluginDidMeanwhileIsSeen) {
   EXPECT_EQ(Add(conf, "b"), "10.0.3.132/22 via 10.0.0.1");
   EXPECT_EQ(Add(conf, "c"), "10.0.0.100/22 via 10.0.0.1");
   EXPECT_EQ(Add(conf, "d"), "101 no free address in 10.0.0.1-10.0.3.254");
+}
+
+TEST_F(HostLocalTest, RangesOfOneSubnetAreFilledOneAfterTheOther) {
+  IpamConf conf = Conf(R"("ranges":[[
+      {"subnet":"10.0.0.0/16","rangeStart":"10.0.1.10","rangeEnd":"10.0.1.99"},
+      {"subnet":"10.0.0.0/16","rangeStart":"10.0.2.10","rangeEnd":"10.0.2.99"}]])");
+  for (int i = 10; i < 100; ++i) {
+    EXPECT_EQ(Add(conf, "low" + std::to_string(i)),
+              "10.0.1." + std::to_string(i) + "/16 via 10.0.0.1");
+  }
+  for (int i = 10; i < 100; ++i) {
+    EXPECT_EQ(Add(conf, "high" + std::to_string(i)),
+              "10.0.2." + std::to_string(i) + "/16 via 10.0.0.1");
+  }
+  // Both are in one bitmap by now: what is between the ranges must not be given.
+  EXPECT_EQ(Add(conf, "more"), "101 no free address in 10.0.1.10-10.0.1.99, 10.0.2.10-10.0.2.99");
+  Del(conf, "high55");
+  Del(conf, "low99");
+  EXPECT_EQ(Add(conf, "more"), "10.0.1.99/16 via 10.0.0.1");
+  EXPECT_EQ(Add(conf, "again"), "10.0.2.55/16 via 10.0.0.1");
+  EXPECT_EQ(Add(conf, "none"), "101 no free address in 10.0.1.10-10.0.1.99, 10.0.2.10-10.0.2.99");
+}
+
+TEST_F(HostLocalTest, TwoSetsMayShareASubnet) {
+  IpamConf conf = Conf(R"("ranges":[
+      [{"subnet":"10.0.0.0/16","rangeStart":"10.0.1.10","rangeEnd":"10.0.1.11"}],
+      [{"subnet":"10.0.0.0/16","rangeStart":"10.0.1.12","rangeEnd":"10.0.1.13"}]])");
+  EXPECT_EQ(Add(conf, "a"), "10.0.1.10/16 via 10.0.0.1 10.0.1.12/16 via 10.0.0.1");
+  EXPECT_EQ(Add(conf, "b"), "10.0.1.11/16 via 10.0.0.1 10.0.1.13/16 via 10.0.0.1");
+  EXPECT_EQ(Add(conf, "c"), "101 no free address in 10.0.1.10-10.0.1.11");
+}
+
+TEST_F(HostLocalTest, StatusWithoutRangesLooksAtTheStoreOnly) {
+  IpamConf conf;
+  conf.type = "host-local";
+  conf.data_dir = dir_.path();
+  EXPECT_FALSE(HostLocalStatus(conf, "net").has_value());
+  conf.data_dir = dir_.Write("a-file", "");
+  EXPECT_TRUE(HostLocalStatus(conf, "net").has_value());
 }
 
 }  // namespace

@@ -20,6 +20,12 @@ std::string WithRanges(const std::string& ranges) {
   return Conf(R"("ipam":{"type":"host-local","ranges":)" + ranges + "}");
 }
 
+// What ADD and CHECK answer with; nullopt when the configuration is good.
+CniProblem ProblemOfAdd(const CniOr<NetConf>& conf) {
+  if (!conf.ok()) return conf.error();
+  return conf->unsupported ? conf->unsupported : conf->unattachable;
+}
+
 TEST(NetConfTest, ReadsTheConflistsOfTheDesign) {
   CniOr<NetConf> conf = ParseNetConf(R"({
     "cniVersion":"1.0.0","name":"podroute","type":"podroute-cni","bridge":"cni0","mtu":1450,
@@ -156,10 +162,84 @@ TEST(NetConfTest, WrongTypesAndValuesAreRefusedByName) {
   };
   for (const Case& c : kCases) {
     CniOr<NetConf> conf = ParseNetConf(Conf(c.more));
-    ASSERT_FALSE(conf.ok()) << c.more;
-    EXPECT_EQ(conf.error().code, CniErrorCode::kInvalidConfig) << c.more;
-    EXPECT_NE(conf.error().message.find(c.named), std::string::npos)
-        << c.more << " -> " << conf.error().message;
+    CniProblem problem = ProblemOfAdd(conf);
+    ASSERT_TRUE(problem.has_value()) << c.more;
+    EXPECT_EQ(problem->code, CniErrorCode::kInvalidConfig) << c.more;
+    EXPECT_NE(problem->message.find(c.named), std::string::npos)
+        << c.more << " -> " << problem->message;
+    // DEL and GC fail where they cannot know what to delete, and nowhere else.
+    std::string named = c.named;
+    bool needed = named == "name" || named == "bridge" || named == "ipam" || named == "ipam.type";
+    EXPECT_EQ(conf.ok(), !needed) << c.more;
+  }
+}
+
+TEST(NetConfTest, WhatDelNeedsIsRefusedToEveryCommand) {
+  for (const char* more : {R"("name":7)", R"("bridge":"a/b")", R"("ipam":"host-local")",
+                           R"("ipam":{"type":[]})", R"("ipam":{"type":"host-local","dataDir":7})",
+                           R"("ipam":{"type":"host-local","dataDir":"a\u0000b"})"}) {
+    CniOr<NetConf> conf = ParseNetConf(Conf(more));
+    ASSERT_FALSE(conf.ok()) << more;
+    EXPECT_EQ(conf.error().code, CniErrorCode::kInvalidConfig) << more;
+  }
+}
+
+TEST(NetConfTest, APrevResultThatIsWrongIsKeptFromAllButAddAndCheck) {
+  for (const char* prev : {R"("garbage")", "[]", "7", R"({"ips":5})", R"({"interfaces":[1]})",
+                           R"({"ips":[{"address":"10.0.0.7/24","interface":-1}]})"}) {
+    CniOr<NetConf> conf = ParseNetConf(Conf(R"("prevResult":)" + std::string(prev)));
+    ASSERT_TRUE(conf.ok()) << prev;
+    EXPECT_FALSE(conf->unsupported.has_value()) << prev;
+    ASSERT_TRUE(conf->unattachable.has_value()) << prev;
+    EXPECT_EQ(conf->unattachable->code, CniErrorCode::kInvalidConfig) << prev;
+    EXPECT_NE(conf->unattachable->message.find("prevResult"), std::string::npos);
+  }
+}
+
+TEST(NetConfTest, StatusDoesNotNeedRanges) {
+  CniOr<NetConf> conf = ParseNetConf(Conf(R"("ipam":{"type":"host-local","dataDir":"/d"})"));
+  ASSERT_TRUE(conf.ok()) << conf.error().message;
+  EXPECT_FALSE(conf->unsupported.has_value());
+  ASSERT_TRUE(conf->unattachable.has_value());
+  EXPECT_NE(conf->unattachable->message.find("ipam.ranges"), std::string::npos);
+  EXPECT_EQ(conf->ipam.data_dir, "/d");
+}
+
+TEST(NetConfTest, RangesMayShareASubnetButNoAddress) {
+  auto range = [](const std::string& first, const std::string& last) {
+    return R"({"subnet":"10.0.0.0/16","rangeStart":")" + first + R"(","rangeEnd":")" + last + "\"}";
+  };
+  std::string low = range("10.0.1.10", "10.0.1.99");
+  std::string high = range("10.0.2.10", "10.0.2.99");
+  for (const std::string& good : {"[[" + low + "," + high + "]]", "[[" + low + "],[" + high + "]]",
+                                  "[[" + low + "," + range("10.0.1.100", "10.0.1.100") + "]]"}) {
+    CniProblem problem = ProblemOfAdd(ParseNetConf(WithRanges(good)));
+    EXPECT_FALSE(problem.has_value()) << good << " -> " << problem->message;
+  }
+  for (const std::string& bad : {"[[" + low + "," + range("10.0.1.99", "10.0.2.1") + "]]",
+                                 "[[" + low + "],[" + range("10.0.0.1", "10.0.1.10") + "]]",
+                                 "[[" + low + "," + range("10.0.1.20", "10.0.1.21") + "]]",
+                                 "[[" + low + "," + high + "],[{\"subnet\":\"10.0.0.0/8\"}]]"}) {
+    CniProblem problem = ProblemOfAdd(ParseNetConf(WithRanges(bad)));
+    ASSERT_TRUE(problem.has_value()) << bad;
+    EXPECT_NE(problem->message.find("overlaps"), std::string::npos) << problem->message;
+  }
+}
+
+TEST(NetConfTest, ANullListOfAttachmentsIsEmptyAndAMissingOneIsNone) {
+  EXPECT_FALSE(ParseNetConf(Conf(""))->valid_attachments.has_value());
+  CniOr<NetConf> null = ParseNetConf(Conf(R"("cni.dev/valid-attachments":null)"));
+  ASSERT_TRUE(null->valid_attachments.has_value());
+  EXPECT_TRUE(null->valid_attachments->empty());
+  EXPECT_FALSE(null->unlisted.has_value());
+  CniOr<NetConf> older = ParseNetConf(Conf(
+      R"("cni.dev/attachments":[{"containerID":"a","ifname":"e"}],"cni.dev/valid-attachments":null)"));
+  EXPECT_EQ(older->valid_attachments->size(), 1u);
+  for (const char* bad : {"{}", "[1]", R"([{"containerID":1}])", R"("all")"}) {
+    CniOr<NetConf> conf = ParseNetConf(Conf(R"("cni.dev/valid-attachments":)" + std::string(bad)));
+    ASSERT_TRUE(conf.ok()) << bad;
+    EXPECT_TRUE(conf->unlisted.has_value()) << bad;
+    EXPECT_FALSE(ProblemOfAdd(conf).has_value()) << bad;
   }
 }
 
