@@ -179,14 +179,18 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
   if (!bridge.ok()) return KernelError(bridge.status());
   CniOr<LinkOps::Plug> plug = PlanPlug(call, netns, result, *bridge, ops);
   if (!plug.ok()) return plug.error();
-  // Where the attachment is plugged in already, its check stays and PlugIn says so.
+  // Plugged in already, perhaps into another network: it stays as it is.
   Result<std::optional<LinkSummary>> older = QueryLink(plug->veth.host_name);
-  if (older.ok() && !*older) {
-    // Before there is a port: no frame passes unchecked.
-    undo.SetMacSpoofCheck(&call);
-    CniProblem problem = AddMacSpoofCheck(call, plug->veth.host_name, plug->veth.pod_mac);
-    if (problem) return *problem;
+  if (!older.ok()) return KernelError(older.status());
+  if (*older) {
+    return KernelError(Status(StatusCode::kAlreadyExists,
+                              "plug " + call.args.interface + " (host end " + plug->veth.host_name +
+                                  ") into " + conf.bridge + ": it is plugged in already (EEXIST)"));
   }
+  // Before there is a port: no frame passes unchecked.
+  undo.SetMacSpoofCheck(&call);
+  CniProblem problem = AddMacSpoofCheck(call, plug->veth.host_name, plug->veth.pod_mac);
+  if (problem) return *problem;
   Status plugged = ops.PlugIn(*plug);
   if (!plugged.ok()) return KernelError(plugged);
   undo.SetLink(plug->veth.host_name);
@@ -228,7 +232,7 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
 
 // Deletes an interface that another bridge plugin made in the pod, so that a node can move to this
 // one without draining: its host end has a name that only its namespace leads to.
-CniProblem DeleteForeignPlug(const CniArgs& args) {
+CniProblem DeleteForeignPlug(const CniArgs& args, LinkOps& host) {
   if (args.netns.empty()) return std::nullopt;
   Result<UniqueFd> netns = OpenNetns(args.netns);
   if (!netns.ok()) return std::nullopt;  // Gone, and the interface with it.
@@ -239,6 +243,10 @@ CniProblem DeleteForeignPlug(const CniArgs& args) {
     LinkOps ops(*netlink);
     PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, ops.FindLink(args.interface));
     if (!link || link->kind != "veth") return Status::Ok();
+    // A runtime that names namespaces by process (/proc/PID/ns/net) and calls DEL again may by now
+    // mean another pod's.
+    PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> host_end, host.FindLink(link->peer));
+    if (host_end && IsHostVeth(*host_end)) return Status::Ok();
     Result<bool> gone = RemoveLink(args.interface);
     return gone.ok() ? Status::Ok() : gone.status();
   });
@@ -310,7 +318,7 @@ CniProblem BridgePlugin::Del(const CniCall& call) {
   Result<bool> deleted = RemoveLink(HostVethName(AttachmentOf(call.args)));
   if (!deleted.ok()) return KernelError(deleted.status());
   if (!*deleted) {
-    if (CniProblem problem = DeleteForeignPlug(call.args)) return problem;
+    if (CniProblem problem = DeleteForeignPlug(call.args, ops)) return problem;
   }
   // After the link: until it is gone its frames are checked.
   if (CniProblem problem = DeleteMacSpoofCheck(call)) return problem;
@@ -320,7 +328,12 @@ CniProblem BridgePlugin::Del(const CniCall& call) {
 
 CniProblem BridgePlugin::Check(const CniCall& call) {
   CniOr<UniqueFd> netns = OpenPodNetns(call.args);
-  if (!netns.ok()) return netns.error();
+  if (!netns.ok()) {
+    CniError error = netns.error();
+    // Code 3 would tell the runtime that there is nothing to clean up.
+    if (error.code == CniErrorCode::kUnknownContainer) error.code = CniErrorCode::kCheckFailed;
+    return error;
+  }
   const CniResult& expected = *call.conf.prev_result;
   if (CniProblem problem = CheckAttachment(call, netns->get())) return problem;
   for (const CniInterface& interface : expected.interfaces) {

@@ -108,6 +108,16 @@ std::string VlanInterfaceName(const std::string& bridge, uint16_t vlan) {
 
 bool IsVlanInterfaceAlias(const std::string& alias) { return alias.starts_with(kVlanAliasPrefix); }
 
+bool IsHostVeth(const LinkDetails& link) {
+  if (!link.alias.starts_with(kAliasPrefix)) return false;
+  size_t network_end = link.alias.find(' ', sizeof kAliasPrefix - 1);
+  if (network_end == std::string::npos) return false;
+  std::string network =
+      link.alias.substr(sizeof kAliasPrefix - 1, network_end - (sizeof kAliasPrefix - 1));
+  std::optional<CniAttachment> attachment = ParseHostVethAlias(network, link.alias);
+  return attachment && HostVethName(*attachment) == link.name;
+}
+
 MacAddress MacFor(const IpAddress& address) {
   std::span<const uint8_t> bytes = address.bytes();
   if (!address.is_v4()) {
@@ -146,6 +156,33 @@ Result<std::optional<LinkDetails>> LinkOps::FindLink(const std::string& name) {
     return failures[0].ToStatus("look at link " + name);
   }
   return found;
+}
+
+Result<std::optional<LinkDetails>> LinkOps::FindLink(int ifindex) {
+  std::optional<LinkDetails> found;
+  if (ifindex <= 0) return found;
+  NetlinkBatch batch;
+  EncodeGetLink(batch, ifindex);
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures,
+                            netlink_.Execute(batch, [&](const NetlinkMessage& message) {
+                              if (auto link = DecodeLinkDetails(message)) found = std::move(link);
+                            }));
+  if (!failures.empty() && failures[0].error != ENODEV) {
+    return failures[0].ToStatus("look at link number " + std::to_string(ifindex));
+  }
+  return found;
+}
+
+Result<std::vector<LinkDetails>> LinkOps::AllLinks() {
+  NetlinkBatch batch;
+  EncodeDumpLinks(batch);
+  std::vector<LinkDetails> links;
+  PODROUTE_ASSIGN_OR_RETURN(DumpResult dump,
+                            netlink_.Dump(batch, [&](const NetlinkMessage& message) {
+                              if (auto link = DecodeLinkDetails(message)) links.push_back(*link);
+                            }));
+  (void)dump;  // A link that comes or goes meanwhile may be missing, as it may a moment later.
+  return links;
 }
 
 Result<std::vector<AddressDetails>> LinkOps::AddressesOf(int ifindex) {

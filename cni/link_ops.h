@@ -36,6 +36,10 @@ std::string VlanInterfaceName(const std::string& bridge, uint16_t vlan);
 // Whether a port's label says that it is the bridge's end of such an interface, made by us.
 bool IsVlanInterfaceAlias(const std::string& alias);
 
+// Whether a link is the host end of an attachment of any network: its label says so, and its name
+// bears it out (anybody may write a label).
+bool IsHostVeth(const LinkDetails& link);
+
 // A pod's hardware address, made from its first IP address: whoever still knows a former holder of
 // the address then sends to the right place. 0a:58 marks it as locally administered.
 MacAddress MacFor(const IpAddress& address);
@@ -53,6 +57,8 @@ class LinkOps {
 
   // nullopt when there is none of that name.
   Result<std::optional<LinkDetails>> FindLink(const std::string& name);
+  Result<std::optional<LinkDetails>> FindLink(int ifindex);
+  Result<std::vector<LinkDetails>> AllLinks();
   Result<std::vector<AddressDetails>> AddressesOf(int ifindex);
   Result<std::vector<LinkDetails>> PortsOf(int bridge);
   // Every unicast route of the main table through `ifindex`.

@@ -33,6 +33,12 @@ std::vector<std::string> MapsOf(const NetConf& conf) {
   return maps;
 }
 
+// Where anything of an attachment's can be. DEL, GC and ADDs that take an address back do not get
+// the mappings, and need not get `capabilities` (CNI 1.1.0, section 3: the runtime removes it).
+std::vector<std::string> AllMaps() {
+  return {kHostIp4Map, kHostPort4Map, kHostIp6Map, kHostPort6Map, kMasquerade4Map, kMasquerade6Map};
+}
+
 struct Plan {
   NatLayout layout;
   std::vector<NatElement> elements;
@@ -127,11 +133,9 @@ CniProblem AddPodNat(const CniCall& call, const std::vector<CniIp>& ips,
 }
 
 CniProblem DeletePodNat(const CniCall& call) {
-  std::vector<std::string> maps = MapsOf(call.conf);
-  if (maps.empty()) return std::nullopt;
   std::string owner = OwnerOf(call);
-  Result<std::vector<NatElement>> removed =
-      RemoveAll(maps, [&](const NatElement& element) { return element.element.comment == owner; });
+  Result<std::vector<NatElement>> removed = RemoveAll(
+      AllMaps(), [&](const NatElement& element) { return element.element.comment == owner; });
   if (!removed.ok() && !MeansNoNftables(removed.status())) return NatError(removed.status());
   return std::nullopt;
 }
@@ -155,7 +159,10 @@ CniProblem CheckPodNat(const CniCall& call, const std::string& interface) {
   std::string owner = OwnerOf(call);
   Result<std::vector<NatElement>> there =
       table.Read(maps, [&](const NatElement& element) { return element.element.comment == owner; });
-  if (!there.ok()) return Differs(there.status().message());
+  if (!there.ok()) {
+    // A kernel without nftables, which this pod does not need.
+    return plan.elements.empty() ? CniProblem() : Differs(there.status().message());
+  }
   for (const NatElement& wanted : plan.elements) {
     if (std::find(there->begin(), there->end(), wanted) == there->end()) {
       return Differs(DescribeNatKey(wanted) + " does not lead to this pod in " + wanted.map +
@@ -192,13 +199,11 @@ CniProblem PodNatStatus(const CniCall& call) {
 }
 
 CniProblem CollectPodNat(const CniCall& call) {
-  std::vector<std::string> maps = MapsOf(call.conf);
-  if (maps.empty()) return std::nullopt;
   std::set<std::string> valid;
   for (const CniAttachment& attachment : *call.conf.valid_attachments) {
     valid.insert(NatOwner(call.conf.name, attachment));
   }
-  Result<std::vector<NatElement>> removed = RemoveAll(maps, [&](const NatElement& element) {
+  Result<std::vector<NatElement>> removed = RemoveAll(AllMaps(), [&](const NatElement& element) {
     const std::string& owner = element.element.comment;
     return IsNatOwnerOf(owner, call.conf.name) && !valid.contains(owner);
   });

@@ -1,6 +1,6 @@
 // hostPort and ipMasq of one attachment: what ADD, DEL, CHECK, STATUS and GC do about them. Works
-// in the calling thread's network namespace as the host's. None of these opens a socket unless the
-// configuration speaks of port mappings or ipMasq.
+// in the calling thread's network namespace as the host's. ADD, CHECK and STATUS open no socket
+// unless the configuration speaks of port mappings or ipMasq.
 #ifndef PODROUTE_CNI_POD_NAT_H_
 #define PODROUTE_CNI_POD_NAT_H_
 

@@ -53,23 +53,23 @@ class Cleanup {
   }
 
   // The bridge, unless somebody uses it or it is somebody else's. True when pods of ours are
-  // attached to it.
+  // attached to it or to any other.
   Result<bool> RemoveBridge() {
     const std::string name(kBridgeName);
     PODROUTE_ASSIGN_OR_RETURN(auto netlink, NetlinkSocket::Create());
     LinkOps ops(*netlink);
-    PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> bridge, ops.FindLink(name));
-    if (!bridge || bridge->kind != "bridge") return false;
-    PODROUTE_ASSIGN_OR_RETURN(std::vector<LinkDetails> ports, ops.PortsOf(bridge->ifindex));
-    auto pods = std::count_if(ports.begin(), ports.end(), [](const LinkDetails& port) {
-      return ParseHostVethAlias(std::string(kNetworkName), port.alias).has_value();
-    });
+    // In whatever network and bridge the plugin was told to put them.
+    PODROUTE_ASSIGN_OR_RETURN(std::vector<LinkDetails> links, ops.AllLinks());
+    auto pods = std::count_if(links.begin(), links.end(), IsHostVeth);
     if (pods > 0) {
       Say("left " + name + " and the plugin: " + std::to_string(pods) +
           (pods == 1 ? " pod is" : " pods are") +
           " attached still; delete them, then run this again");
       return true;
     }
+    PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> bridge, ops.FindLink(name));
+    if (!bridge || bridge->kind != "bridge") return false;
+    PODROUTE_ASSIGN_OR_RETURN(std::vector<LinkDetails> ports, ops.PortsOf(bridge->ifindex));
     PODROUTE_ASSIGN_OR_RETURN(std::vector<AddressDetails> addresses,
                               ops.AddressesOf(bridge->ifindex));
     bool ours = std::any_of(addresses.begin(), addresses.end(), [](const AddressDetails& address) {

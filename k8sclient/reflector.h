@@ -58,7 +58,7 @@ struct ReflectorOptions {
   int min_watch_seconds = 300;
   int max_watch_seconds = 600;
   Duration list_idle_timeout = std::chrono::seconds(60);  // The longest silence within a list.
-  std::string field_selector = {};              // "metadata.name=worker1"; empty: all Nodes.
+  std::string field_selector = {};         // "metadata.name=worker1"; empty: all Nodes.
   bool watch_list = true;                  // Where the server has it; false: plain lists only.
   uint64_t seed = std::random_device()();  // Of backoff's jitter and watch durations.
 };

@@ -105,5 +105,34 @@ TEST_F(BridgeFaultsTest, PromiscuousAndHairpinAreWhatIsAskedFor) {
   EXPECT_TRUE(Has(said, "cni0 is not in promiscuous mode")) << said;
 }
 
+// One interface of one container is plugged into one network.
+TEST_F(BridgeFaultsTest, AnAddIntoASecondNetworkLeavesTheFirst) {
+  TestPod pod;
+  MustAdd("a", pod, V4());
+  std::string before = Shell("ip -o link show master cni0");
+  std::string second =
+      R"({"cniVersion":"1.1.0","name":"second","type":"podroute-cni","bridge":"second0"})";
+  CniAnswer refused = Call("ADD", "a", pod.path(), second);
+  EXPECT_EQ(refused.exit_code, 1) << refused.output;
+  EXPECT_TRUE(Has(refused.output, "plugged in already")) << refused.output;
+  EXPECT_EQ(Shell("ip -o link show master cni0"), before);
+  EXPECT_EQ(pod.Try("ping -c1 -W5 10.1.0.1"), 0);
+}
+
+TEST_F(BridgeFaultsTest, CheckOfAVanishedNamespaceDoesNotSayThatNothingIsLeft) {
+  TestPod pod;
+  std::string result = MustAdd("a", pod, V4());
+  CniAnswer answer = Call("CHECK", "a", "/does/not/exist", After(V4(), result));
+  EXPECT_TRUE(Has(answer.output, R"("code":103)")) << answer.output;
+}
+
+// A runtime that names namespaces by process may mean another pod's when it calls DEL again.
+TEST_F(BridgeFaultsTest, ADelWithAnotherPodsNamespaceLeavesThatPod) {
+  TestPod pod;
+  MustAdd("other", pod, V4());
+  MustDel("a", pod.path(), V4());
+  EXPECT_EQ(pod.Try("ping -c1 -W5 10.1.0.1"), 0);
+}
+
 }  // namespace
 }  // namespace podroute

@@ -87,8 +87,9 @@ TEST_F(HostPortOwnerTest, DelNeedsNothingButTheConfiguration) {
   std::string mapped = Mapped(Mapping(8080, 80) + "," + Mapping(53, 53, "udp", "127.0.0.1"));
   // Before there is a table; twice; with no namespace; with no mappings; with wrong ones.
   MustDel("a", "", Mapped(""));
+  // Without capabilities too: the specification has the runtime remove them.
   std::vector<std::string> confs = {
-      Mapped(""), mapped, Mapped(Mapping(-1, 70000)),
+      Mapped(""), mapped, DualStack(), Mapped(Mapping(-1, 70000)),
       DualStack(mapped.substr(mapped.find("\"runtimeConfig"))
                     .substr(0, mapped.substr(mapped.find("\"runtimeConfig")).find("\"ipam")))};
   for (const std::string& conf : confs) {

@@ -90,6 +90,7 @@ TEST_F(RouterBirdTest, AStoppedLeaderIsFollowedAndItsRoutesAreTakenOver) {
   EXPECT_EQ(a.Wait(), 0);
   PutNode(UsualNode(4));
   EXPECT_TRUE(TableBecomes(UsualRoutes(2, 4)));
+  EXPECT_TRUE(Eventually("word of it", [&] { return b.Says("route added") >= 2; }));
   EXPECT_EQ(b.Says("route added"), 2) << "what was there already is not touched";
 }
 
