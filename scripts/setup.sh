@@ -24,7 +24,7 @@ packages=(
   libcpprest-dev libgflags-dev libgoogle-glog-dev libnl-3-dev libnl-route-3-dev libssl-dev
   libyaml-cpp-dev musl-dev rapidjson-dev
   # the tests; of these daemons they start their own, no service of theirs is needed
-  bird2 frr openssh-client openssh-server
+  bird2 containernetworking-plugins frr openssh-client openssh-server
   libgmock-dev libgtest-dev
   clang-format clang-tidy python3 shellcheck
   # the lab and the demo
