@@ -86,6 +86,7 @@ std::optional<ReservationStamp> ReservationStamp::Parse(std::string_view text) {
 }
 
 std::optional<ReservationStamp> LinuxHostView::Self() {
+  if (self_) return self_;
   UniqueFd file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   char id[kBootIdBytes];
   if (!file || read(file.get(), id, sizeof id) != ssize_t{sizeof id}) return std::nullopt;
@@ -96,9 +97,10 @@ std::optional<ReservationStamp> LinuxHostView::Self() {
   if (stat("/proc/thread-self/ns/net", &net) != 0 || stat("/proc/self/ns/pid", &processes) != 0) {
     return std::nullopt;
   }
-  return ReservationStamp{Digits(boot, kBootDigits),
-                          Digits(Mix(Mix(0, net.st_ino), processes.st_ino), kPlaceDigits),
-                          getpid()};
+  self_ =
+      ReservationStamp{Digits(boot, kBootDigits),
+                       Digits(Mix(Mix(0, net.st_ino), processes.st_ino), kPlaceDigits), getpid()};
+  return self_;
 }
 
 int64_t LinuxHostView::BootTimeNs() {

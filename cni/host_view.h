@@ -79,6 +79,7 @@ class LinuxHostView : public HostView {
  private:
   ForgetFunction forget_;
   std::vector<std::string> results_;
+  std::optional<ReservationStamp> self_;  // Once asked for; an ADD does twice.
 };
 
 }  // namespace podroute
