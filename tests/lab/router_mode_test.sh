@@ -63,12 +63,21 @@ BirdThatIsKilledAndStartedAgainHasItsRoutesBack() {
   wait_for 10 pod_routes_are router "$all_three"
 }
 
+configured_in_frr() {
+  lab exec router vtysh --vty_socket /run/frr -c 'show running-config' |
+    sed -nE 's/^ip route (\S+) (\S+) tag 110$/\1 \2/p' | sort
+}
+frr_is_configured_with() { [[ $(configured_in_frr) == "$1" ]]; }
+
 FrrThatIsKilledAndStartedEmptyHasItsRoutesBack() {
   needs_frr
   lab_up --nodes 3 --mode router --backend frr
+  wait_for 10 frr_is_configured_with "$all_three"
+  # What is in the kernel says nothing now: zebra, killed, may have had the time to take staticd's routes
+  # out of it, or not.
   lab router-daemon kill
-  wait_for 10 pod_routes_are router "" || true  # zebra may leave them to its successor.
   lab router-daemon start
+  wait_for 15 frr_is_configured_with "$all_three"
   wait_for 15 pod_routes_are router "$all_three"
 }
 
