@@ -94,7 +94,7 @@ std::optional<ReservationStamp> LinuxHostView::Self() {
   for (char c : id) boot = Mix(boot, static_cast<unsigned char>(c));
   struct stat net;
   struct stat processes;
-  if (stat("/proc/thread-self/ns/net", &net) != 0 || stat("/proc/self/ns/pid", &processes) != 0) {
+  if (stat("/proc/self/ns/net", &net) != 0 || stat("/proc/self/ns/pid", &processes) != 0) {
     return std::nullopt;
   }
   self_ =

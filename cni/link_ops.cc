@@ -447,14 +447,12 @@ Status LinkOps::Announce(const LinkSummary& pod_end) {
 Result<LinkSummary> LinkOps::ConfigurePod(const PodSetup& setup) {
   PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> link, QueryLink(setup.interface));
   if (!link) return Status(StatusCode::kNotFound, setup.interface + " is not in the pod");
-  PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> loopback, QueryLink("lo"));
   if (HasIpv6(setup.ips)) PODROUTE_RETURN_IF_ERROR(PrepareIpv6(setup.interface));
   NetlinkBatch batch;
   std::vector<std::string> steps;
-  if (loopback && (loopback->flags & IFF_UP) == 0) {
-    EncodeSetLinkFlags(batch, loopback->ifindex, IFF_UP);
-    steps.emplace_back("set lo up");
-  }
+  constexpr int kLoopback = 1;  // In every namespace (LOOPBACK_IFINDEX).
+  EncodeSetLinkFlags(batch, kLoopback, IFF_UP);
+  steps.emplace_back("set lo up");
   if (setup.up) {
     EncodePodUp(batch, link->ifindex);
     steps.push_back("set " + setup.interface + " up");

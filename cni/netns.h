@@ -1,4 +1,4 @@
-// Network namespaces by path.
+// Network namespaces by path. REQUIRES, for what is about the caller's own: the main thread.
 #ifndef PODROUTE_CNI_NETNS_H_
 #define PODROUTE_CNI_NETNS_H_
 
@@ -14,7 +14,7 @@ namespace podroute {
 // file that `ip netns add` makes stays when its mount is gone).
 Result<UniqueFd> OpenNetns(const std::string& path);
 
-// Whether `netns` is the one that the calling thread is in.
+// Whether `netns` is the one that the main thread is in.
 Result<bool> IsOwnNetns(int netns);
 
 // Runs `work` with the calling thread inside `netns`, and comes back whatever it answered. What it
