@@ -75,6 +75,16 @@ IpAddress IpAddress::V4(uint32_t host_order) {
 }
 
 std::string IpAddress::ToString() const {
+  if (is_v4()) {  // As inet_ntop does it, which is a printf in some C libraries.
+    std::string text;
+    for (uint8_t byte : bytes()) {
+      if (!text.empty()) text += '.';
+      if (byte >= 100) text += static_cast<char>('0' + byte / 100);
+      if (byte >= 10) text += static_cast<char>('0' + byte / 10 % 10);
+      text += static_cast<char>('0' + byte % 10);
+    }
+    return text;
+  }
   char buffer[INET6_ADDRSTRLEN];
   return inet_ntop(AddressFamily(family_), bytes_.data(), buffer, sizeof buffer);
 }

@@ -67,12 +67,15 @@ CniProblem RunSilent(CniPlugin& plugin, const CniCall& call) {
 
 CniAnswer RunCniPlugin(CniPlugin& plugin, const Environment& environment,
                        std::string_view config_text) {
-  NetConfVersion asked = ReadNetConfVersion(config_text);
-  CniVersion version = asked.version.value_or(kNewestCniVersion);
+  CniOr<NetConf> conf = ParseNetConf(config_text);
+  CniVersion version = conf.ok()
+                           ? conf->version
+                           : ReadNetConfVersion(config_text).version.value_or(kNewestCniVersion);
   CniOr<CniArgs> args = ParseCniArgs(environment);
   if (!args.ok()) return Fail(args.error(), version);
-  if (args->command == CniCommand::kVersion) return {0, RenderVersion(asked.text) + "\n"};
-  CniOr<NetConf> conf = ParseNetConf(config_text);
+  if (args->command == CniCommand::kVersion) {
+    return {0, RenderVersion(ReadNetConfVersion(config_text).text) + "\n"};
+  }
   if (!conf.ok()) return Fail(conf.error(), version);
   if (CniProblem problem = ProblemBeforeCall(*args, *conf)) return Fail(*problem, version);
 

@@ -21,7 +21,6 @@
 namespace podroute {
 namespace {
 
-// Short, so that a symbolic link that holds a stamp fits into its inode on every file system.
 constexpr size_t kBootDigits = 7;
 constexpr size_t kPlaceDigits = 6;
 constexpr size_t kBootIdBytes = 36;

@@ -23,8 +23,10 @@ constexpr mode_t kDirectoryMode = 0755;
 constexpr mode_t kFileMode = 0600;
 constexpr char kLockFile[] = "lock";
 constexpr size_t kMaxMarkBytes = 64;
-constexpr char kNewFile[] = ".podroute.new";  // No address, so nobody takes it for a reservation.
+constexpr char kProbeFile[] = ".podroute.new";  // No address, so nobody takes it for a reservation.
+constexpr char kOwnDirectory[] = "/.podroute";
 constexpr size_t kMaxReservationBytes = 4096;
+constexpr size_t kMaxLinkBytes = 1024;
 
 Status MakeDirectories(const std::string& path) {
   if (mkdir(path.c_str(), kDirectoryMode) == 0 || errno == EEXIST) return Status::Ok();
@@ -59,20 +61,30 @@ bool Owns(const CniAttachment& owner, const CniAttachment& written) {
          (written.interface.empty() || written.interface == owner.interface);
 }
 
-Status WriteNew(int directory, const char* name, std::string_view content) {
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-  UniqueFd fd(openat(directory, name, kFlags, kFileMode));
-  if (!fd && errno == EEXIST) {  // Left by a process that was killed before it moved it.
-    unlinkat(directory, name, 0);
-    fd = UniqueFd(openat(directory, name, kFlags, kFileMode));
+// Makes `content` all that is in the file. Not cut to nothing first: ext4 then writes the new
+// content to the disk when the file is closed, 2 ms.
+bool Overwrite(int fd, std::string_view content) {
+  auto size = static_cast<off_t>(content.size());
+  return pwrite(fd, content.data(), content.size(), 0) == size && ftruncate(fd, size) == 0;
+}
+
+// Writes `content` into the spare file, which is made where it is missing.
+Status WriteSpare(const std::string& spare, std::string_view content) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+  UniqueFd fd(open(spare.c_str(), kFlags, kFileMode));
+  if (!fd && errno == ENOENT) {
+    PODROUTE_RETURN_IF_ERROR(MakeDirectories(spare.substr(0, spare.rfind('/'))));
+    fd = UniqueFd(open(spare.c_str(), kFlags, kFileMode));
   }
-  if (!fd) return Status::FromErrno(errno, std::string("create ") + name);
-  ssize_t written = write(fd.get(), content.data(), content.size());
-  if (written < 0) return Status::FromErrno(errno, std::string("write ") + name);
-  if (static_cast<size_t>(written) != content.size()) {
-    return Status(StatusCode::kUnavailable, std::string("write ") + name + ": no space left");
-  }
-  return Status::Ok();
+  if (!fd) return Status::FromErrno(errno, "create " + spare);
+  if (Overwrite(fd.get(), content)) return Status::Ok();
+  return Status::FromErrno(errno != 0 ? errno : ENOSPC, "write " + spare);
+}
+
+// Takes a file away; where there is no spare one, it is that from now on. Returns an errno, or 0.
+int MakeSpare(int directory, const char* name, const std::string& spare) {
+  if (renameat2(directory, name, AT_FDCWD, spare.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  return unlinkat(directory, name, 0) == 0 ? 0 : errno;
 }
 
 int64_t Nanoseconds(const timespec& time) {
@@ -103,10 +115,12 @@ Status EachName(const std::string& directory, const std::function<void(const cha
 // All but the owner; empty when it cannot be read.
 OwnerLink ReadOwnerLink(const std::string& path) {
   OwnerLink link;
-  char buffer[1024];
+  char buffer[kMaxLinkBytes];
   struct stat status;
-  ssize_t size = readlink(path.c_str(), buffer, sizeof buffer);
-  if (size < 0 || lstat(path.c_str(), &status) != 0) return link;
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return link;
+  ssize_t size = read(fd.get(), buffer, sizeof buffer);
+  if (size < 0 || fstat(fd.get(), &status) != 0) return link;
   link.written_ns = Nanoseconds(status.st_mtim);
   std::string_view rest(buffer, static_cast<size_t>(size));
   while (!rest.empty()) {
@@ -124,12 +138,12 @@ OwnerLink ReadOwnerLink(const std::string& path) {
 }
 
 // Renames without replacing; returns an errno, or 0.
-int MoveInto(int directory, const char* from, const char* to) {
-  if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0) return 0;
+int MoveInto(const std::string& from, int directory, const char* to) {
+  if (renameat2(AT_FDCWD, from.c_str(), directory, to, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
   // A file system that cannot do that (NFS) can do this.
-  if (linkat(directory, from, directory, to, 0) != 0) return errno;
-  unlinkat(directory, from, 0);
+  if (linkat(AT_FDCWD, from.c_str(), directory, to, 0) != 0) return errno;
+  unlink(from.c_str());
   return 0;
 }
 
@@ -138,10 +152,12 @@ int MoveInto(int directory, const char* from, const char* to) {
 IpStore::IpStore(const std::string& data_dir, const std::string& network, UniqueFd directory_fd,
                  UniqueFd lock)
     : directory_(data_dir + "/" + network),
-      link_directory_(data_dir + "/.podroute/" + network),
+      link_directory_(data_dir + kOwnDirectory + "/" + network),
+      spare_(data_dir + kOwnDirectory + "/.spare." + network),
+      spare_link_(data_dir + kOwnDirectory + "/.spare-link." + network),
       directory_fd_(std::move(directory_fd)),
       lock_(std::move(lock)),
-      index_(data_dir + "/.podroute/.taken." + network + ".") {}
+      index_(data_dir + kOwnDirectory + "/.taken." + network + ".") {}
 
 Result<IpStore> IpStore::Open(const std::string& data_dir, const std::string& network,
                               std::chrono::milliseconds timeout) {
@@ -183,36 +199,27 @@ std::optional<CniAttachment> IpStore::OwnerOf(const IpAddress& address) const {
 }
 
 Result<bool> IpStore::Reserve(const IpAddress& address, const CniAttachment& owner, size_t set) {
-  int directory = directory_fd_.get();
   std::string name = address.ToString();
-  Status written = WriteNew(directory, kNewFile, owner.container_id + "\r\n" + owner.interface);
-  if (!written.ok()) {
-    unlinkat(directory, kNewFile, 0);
-    return written.WithContext(directory_);
-  }
-  int error = MoveInto(directory, kNewFile, name.c_str());
-  if (error != 0) unlinkat(directory, kNewFile, 0);
+  PODROUTE_RETURN_IF_ERROR(WriteSpare(spare_, owner.container_id + "\r\n" + owner.interface));
+  int error = MoveInto(spare_, directory_fd_.get(), name.c_str());
   if (error == EEXIST) return false;
   if (error != 0) return Status::FromErrno(error, "reserve " + PathOf(address));
   Status kept = KeepLastReserved(name, set);
   if (!kept.ok()) {
-    unlinkat(directory, name.c_str(), 0);
+    (void)MakeSpare(directory_fd_.get(), name.c_str(), spare_);
     return kept;
   }
   index_.Mark(address, true);
   return true;
 }
 
-// Rewritten in place, as the reference plugin does. Not cut to nothing first: ext4 then writes the
-// new content to the disk when the file is closed, 2 ms. What a kill leaves torn is another address
-// or none, and the walk begins there.
+// Rewritten in place, as the reference plugin does. What a kill leaves torn is another address or
+// none, and the walk begins there.
 Status IpStore::KeepLastReserved(const std::string& address, size_t set) {
   std::string name = "last_reserved_ip." + std::to_string(set);
   UniqueFd file(
       openat(directory_fd_.get(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, kFileMode));
-  auto size = static_cast<off_t>(address.size());
-  if (!file || pwrite(file.get(), address.data(), address.size(), 0) != size ||
-      ftruncate(file.get(), size) != 0) {
+  if (!file || !Overwrite(file.get(), address)) {
     return Status::FromErrno(errno, "write " + directory_ + "/" + name);
   }
   return Status::Ok();
@@ -227,14 +234,15 @@ void IpStore::Link(const CniAttachment& owner, const std::vector<IpAddress>& add
   }
   if (text.empty()) return;
   if (stamp) text += "," + stamp->ToText();
+  if (!WriteSpare(spare_link_, text).ok()) return;
   std::string name = LinkName(owner);
-  if (symlink(text.c_str(), name.c_str()) == 0) return;
-  if (errno == ENOENT && !MakeDirectories(link_directory_).ok()) return;
-  if (errno == EEXIST) unlink(name.c_str());  // A stale one.
-  if (symlink(text.c_str(), name.c_str()) != 0) return;
+  if (rename(spare_link_.c_str(), name.c_str()) == 0 || errno != ENOENT) return;
+  if (MakeDirectories(link_directory_).ok()) (void)rename(spare_link_.c_str(), name.c_str());
 }
 
-void IpStore::Unlink(const CniAttachment& owner) { unlink(LinkName(owner).c_str()); }
+void IpStore::Unlink(const CniAttachment& owner) {
+  (void)MakeSpare(AT_FDCWD, LinkName(owner).c_str(), spare_link_);
+}
 
 Result<bool> IpStore::IsReserved(const IpAddress& address) const {
   if (faccessat(directory_fd_.get(), address.ToString().c_str(), F_OK, 0) == 0) return true;
@@ -336,9 +344,11 @@ std::vector<IpAddress> IpStore::LinkedAddressesOf(const CniAttachment& owner) co
 }
 
 Status IpStore::CheckWritable() const {
-  Status written = WriteNew(directory_fd_.get(), kNewFile, "");
-  unlinkat(directory_fd_.get(), kNewFile, 0);
-  return written.WithContext(directory_);
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC;
+  UniqueFd fd(openat(directory_fd_.get(), kProbeFile, kFlags, kFileMode));
+  if (!fd) return Status::FromErrno(errno, "create " + directory_ + "/" + kProbeFile);
+  unlinkat(directory_fd_.get(), kProbeFile, 0);
+  return Status::Ok();
 }
 
 Result<std::vector<IpAddress>> IpStore::AddressesOf(const CniAttachment& owner) const {
@@ -359,9 +369,8 @@ Status IpStore::Release(const IpAddress& address, const CniAttachment& owner) {
 
 Status IpStore::ReleaseAny(const IpAddress& address) {
   index_.Mark(address, false);  // First: a clear bit is only a hint to look.
-  if (unlinkat(directory_fd_.get(), address.ToString().c_str(), 0) != 0 && errno != ENOENT) {
-    return Status::FromErrno(errno, "release " + PathOf(address));
-  }
+  int error = MakeSpare(directory_fd_.get(), address.ToString().c_str(), spare_);
+  if (error != 0 && error != ENOENT) return Status::FromErrno(error, "release " + PathOf(address));
   return Status::Ok();
 }
 

@@ -58,42 +58,79 @@ NftRule AnyAddressRule(IpFamily family, const char* map) {
       .DestinationNat(family, 0, family == IpFamily::kV4 ? 1 : 4);
 }
 
-NftChain HostPortsChain() {
-  NftChain chain;
-  chain.name = kHostPorts;
-  chain.rules = {
-      SpecificRule(IpFamily::kV4, kHostIp4Map), AnyAddressRule(IpFamily::kV4, kHostPort4Map),
-      SpecificRule(IpFamily::kV6, kHostIp6Map), AnyAddressRule(IpFamily::kV6, kHostPort6Map)};
-  return chain;
+NatLayout::Chain Chain(std::string name, uint32_t jumps, uint32_t rule_count,
+                       std::function<std::vector<NftRule>()> rules) {
+  NatLayout::Chain made;
+  made.chain.name = std::move(name);
+  made.rule_count = rule_count;
+  made.rules = std::move(rules);
+  made.jumps = jumps;
+  return made;
 }
 
-NftChain HairpinChain() {
-  NftChain chain;
-  chain.name = kHairpin;
-  chain.rules = {NftRule().SetMark(~kMasqueradeMark, kMasqueradeMark),
-                 NftRule().Verdict(NFT_JUMP, kHostPorts), NftRule().SetMark(~kMasqueradeMark, 0)};
-  return chain;
+NatLayout::Chain BaseChain(std::string name, const char* type, uint32_t hook, int32_t priority,
+                           uint32_t rule_count, std::function<std::vector<NftRule>()> rules) {
+  NatLayout::Chain made = Chain(std::move(name), 0, rule_count, std::move(rules));
+  made.chain.type = type;
+  made.chain.hook = hook;
+  made.chain.priority = priority;
+  return made;
 }
 
-NftChain BaseChain(std::string name, const char* type, uint32_t hook, int32_t priority,
-                   std::vector<NftRule> rules) {
-  NftChain chain;
-  chain.name = std::move(name);
-  chain.type = type;
-  chain.hook = hook;
-  chain.priority = priority;
-  chain.rules = std::move(rules);
-  return chain;
+std::vector<NftRule> HostPortsRules() {
+  return {SpecificRule(IpFamily::kV4, kHostIp4Map), AnyAddressRule(IpFamily::kV4, kHostPort4Map),
+          SpecificRule(IpFamily::kV6, kHostIp6Map), AnyAddressRule(IpFamily::kV6, kHostPort6Map)};
 }
 
-NftChain SubnetChain(const IpPrefix& subnet) {
-  NftChain chain;
-  chain.name = MasqueradeChain(subnet);
+std::vector<NftRule> HairpinRules() {
+  return {NftRule().SetMark(~kMasqueradeMark, kMasqueradeMark),
+          NftRule().Verdict(NFT_JUMP, kHostPorts), NftRule().SetMark(~kMasqueradeMark, 0)};
+}
+
+std::vector<NftRule> PreroutingRules() {
+  return {NftRule().MatchLocalDestination(true).Verdict(NFT_JUMP, kHostPorts)};
+}
+
+// Connections to ::1 cannot leave the host, so what listens there keeps them.
+std::vector<NftRule> OutputRules() {
+  return {NftRule().MatchLocalDestination(false).Verdict(NFT_RETURN),
+          NftRule().MatchPrefix(false, Prefix("::1/128")).Verdict(NFT_RETURN),
+          NftRule().MatchPrefix(true, Prefix("127.0.0.0/8")).Verdict(NFT_JUMP, kHairpin),
+          NftRule().Verdict(NFT_JUMP, kHostPorts)};
+}
+
+std::vector<NftRule> HairpinMasqueradeRules() {
+  return {NftRule()
+              .MatchMark(kMasqueradeMark, kMasqueradeMark)
+              .MatchConnectionStatus(IPS_DST_NAT)
+              .Masquerade()};
+}
+
+std::vector<NftRule> FromInterfaceRules(const std::string& interface) {
+  return {NftRule()
+              .MatchInterface(true, interface)
+              .MatchLocalDestination(true)
+              .Verdict(NFT_JUMP, kHairpin)};
+}
+
+std::vector<NftRule> LocalnetRules(const std::string& interface) {
+  return {NftRule()
+              .MatchInterface(true, interface)
+              .MatchPrefix(false, Prefix("127.0.0.0/8"))
+              .Verdict(NF_DROP)};
+}
+
+std::vector<NftRule> SubnetRules(const IpPrefix& subnet) {
   IpPrefix multicast = Prefix(subnet.is_v4() ? "224.0.0.0/4" : "ff00::/8");
-  chain.rules = {NftRule().MatchPrefix(false, subnet).Verdict(NFT_RETURN),
-                 NftRule().MatchPrefix(false, multicast).Verdict(NFT_RETURN),
-                 NftRule().Masquerade()};
-  return chain;
+  return {NftRule().MatchPrefix(false, subnet).Verdict(NFT_RETURN),
+          NftRule().MatchPrefix(false, multicast).Verdict(NFT_RETURN), NftRule().Masquerade()};
+}
+
+std::vector<NftRule> PodMasqueradeRules() {
+  auto rule = [](IpFamily family, const char* map) {
+    return NftRule().MatchFamily(family).LoadAddress(family, true, 0).VerdictLookup(map, 0);
+  };
+  return {rule(IpFamily::kV4, kMasquerade4Map), rule(IpFamily::kV6, kMasquerade6Map)};
 }
 
 std::vector<NftMap> HostPortMaps() {
@@ -111,56 +148,42 @@ std::vector<NftMap> HostPortMaps() {
 
 void AddHostPorts(NatLayout& layout, const std::string& interface, bool localhost) {
   for (NftMap& map : HostPortMaps()) layout.maps.push_back(std::move(map));
-  layout.chains.push_back({HostPortsChain(), 3});
-  layout.chains.push_back({HairpinChain(), 2});
-  layout.chains.push_back(
-      {BaseChain("prerouting", "nat", NF_INET_PRE_ROUTING, kAfterDstNat,
-                 {NftRule().MatchLocalDestination(true).Verdict(NFT_JUMP, kHostPorts)})});
-  // Connections to ::1 cannot leave the host, so what listens there keeps them.
-  layout.chains.push_back(
-      {BaseChain("output", "nat", NF_INET_LOCAL_OUT, kAfterDstNat,
-                 {NftRule().MatchLocalDestination(false).Verdict(NFT_RETURN),
-                  NftRule().MatchPrefix(false, Prefix("::1/128")).Verdict(NFT_RETURN),
-                  NftRule().MatchPrefix(true, Prefix("127.0.0.0/8")).Verdict(NFT_JUMP, kHairpin),
-                  NftRule().Verdict(NFT_JUMP, kHostPorts)})});
-  layout.chains.push_back(
-      {BaseChain("hairpin-masquerade", "nat", NF_INET_POST_ROUTING, kAfterSrcNat,
-                 {NftRule()
-                      .MatchMark(kMasqueradeMark, kMasqueradeMark)
-                      .MatchConnectionStatus(IPS_DST_NAT)
-                      .Masquerade()})});
-  layout.chains.push_back(
-      {BaseChain(WithInterface("hairpin-", interface), "nat", NF_INET_PRE_ROUTING, kAfterDstNat - 1,
-                 {NftRule()
-                      .MatchInterface(true, interface)
-                      .MatchLocalDestination(true)
-                      .Verdict(NFT_JUMP, kHairpin)})});
+  std::vector<NatLayout::Chain>& chains = layout.chains;
+  chains.push_back(Chain(kHostPorts, 3, 4, HostPortsRules));
+  chains.push_back(Chain(kHairpin, 2, 3, HairpinRules));
+  chains.push_back(
+      BaseChain("prerouting", "nat", NF_INET_PRE_ROUTING, kAfterDstNat, 1, PreroutingRules));
+  chains.push_back(BaseChain("output", "nat", NF_INET_LOCAL_OUT, kAfterDstNat, 4, OutputRules));
+  chains.push_back(BaseChain("hairpin-masquerade", "nat", NF_INET_POST_ROUTING, kAfterSrcNat, 1,
+                             HairpinMasqueradeRules));
+  chains.push_back(BaseChain(WithInterface("hairpin-", interface), "nat", NF_INET_PRE_ROUTING,
+                             kAfterDstNat - 1, 1,
+                             [interface] { return FromInterfaceRules(interface); }));
   if (!localhost) return;
-  layout.chains.push_back(
-      {BaseChain(WithInterface("localnet-", interface), "filter", NF_INET_PRE_ROUTING, kRaw,
-                 {NftRule()
-                      .MatchInterface(true, interface)
-                      .MatchPrefix(false, Prefix("127.0.0.0/8"))
-                      .Verdict(NF_DROP)})});
+  chains.push_back(BaseChain(WithInterface("localnet-", interface), "filter", NF_INET_PRE_ROUTING,
+                             kRaw, 1, [interface] { return LocalnetRules(interface); }));
 }
 
 void AddMasquerading(NatLayout& layout, const std::vector<IpPrefix>& subnets) {
   layout.maps.push_back({kMasquerade4Map, {NftType::kIpv4}, {}, ""});
   layout.maps.push_back({kMasquerade6Map, {NftType::kIpv6}, {}, ""});
-  for (const IpPrefix& subnet : subnets) layout.chains.push_back({SubnetChain(subnet)});
-  auto rule = [](IpFamily family, const char* map) {
-    return NftRule().MatchFamily(family).LoadAddress(family, true, 0).VerdictLookup(map, 0);
-  };
-  layout.chains.push_back(
-      {BaseChain("pod-masquerade", "nat", NF_INET_POST_ROUTING, kAfterSrcNat,
-                 {rule(IpFamily::kV4, kMasquerade4Map), rule(IpFamily::kV6, kMasquerade6Map)})});
+  for (const IpPrefix& subnet : subnets) {
+    layout.chains.push_back(
+        Chain(MasqueradeChain(subnet), 0, 3, [subnet] { return SubnetRules(subnet); }));
+  }
+  layout.chains.push_back(BaseChain("pod-masquerade", "nat", NF_INET_POST_ROUTING, kAfterSrcNat, 2,
+                                    PodMasqueradeRules));
 }
 
 void AddLayout(NftTransaction& transaction, const NatLayout& layout) {
   transaction.AddTable(kNatTableComment);
   for (const NftMap& map : layout.maps) transaction.AddMap(map);
   for (const NatLayout::Chain& chain : layout.chains) transaction.AddChain(chain.chain);
-  for (const NatLayout::Chain& chain : layout.chains) transaction.SetRules(chain.chain);
+  for (const NatLayout::Chain& chain : layout.chains) {
+    NftChain whole = chain.chain;
+    whole.rules = chain.rules();
+    transaction.SetRules(whole);
+  }
 }
 
 }  // namespace podroute

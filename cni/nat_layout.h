@@ -15,6 +15,7 @@
 #define PODROUTE_CNI_NAT_LAYOUT_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,13 +32,15 @@ inline constexpr uint32_t kMasqueradeMark = 0x2000;
 
 struct NatLayout {
   struct Chain {
-    NftChain chain;
+    NftChain chain;           // But for its rules:
+    uint32_t rule_count = 0;  // these are made when they are needed, which is once a boot.
+    std::function<std::vector<NftRule>()> rules;
     uint32_t jumps = 0;  // To it, by the other rules of the layout.
 
     // Whether the chain that the kernel says is used so often holds our rules. A base chain's uses
     // are its rules; others' may be jumped to by more.
     bool IsComplete(uint32_t uses) const {
-      auto needed = static_cast<uint32_t>(chain.rules.size()) + jumps;
+      uint32_t needed = rule_count + jumps;
       return chain.is_base() ? uses == needed : uses >= needed;
     }
   };

@@ -92,7 +92,10 @@ void EncodeRoute(NetlinkBatch& batch, uint16_t type, uint16_t flags, uint8_t sco
 // ---- NetlinkBatch
 
 uint8_t* NetlinkBatch::Grow(size_t size) {
+  constexpr size_t kFirst =
+      512;  // Most batches need no more, and it saves them six steps up to it.
   size_t at = bytes_.size();
+  if (bytes_.capacity() == 0) bytes_.reserve(std::max(kFirst, NLMSG_ALIGN(size)));
   bytes_.resize(at + NLMSG_ALIGN(size));  // Zeros: padding too.
   return bytes_.data() + at;
 }
@@ -107,14 +110,18 @@ void NetlinkBatch::BeginRaw(uint16_t type, uint16_t flags, const void* body, siz
   header.nlmsg_flags = static_cast<uint16_t>(flags | NLM_F_REQUEST);
 }
 
-void NetlinkBatch::Put(uint16_t type, std::span<const uint8_t> value) {
+uint8_t* NetlinkBatch::GrowAttribute(uint16_t type, size_t size) {
   rtattr attribute{};
-  attribute.rta_len = static_cast<uint16_t>(RTA_LENGTH(value.size()));
+  attribute.rta_len = static_cast<uint16_t>(RTA_LENGTH(size));
   attribute.rta_type = type;
   uint8_t* at = Grow(attribute.rta_len);
   std::memcpy(at, &attribute, sizeof attribute);
-  std::copy(value.begin(), value.end(), at + RTA_LENGTH(0));
   Header(offsets_.size() - 1).nlmsg_len += RTA_ALIGN(attribute.rta_len);
+  return at + RTA_LENGTH(0);
+}
+
+void NetlinkBatch::Put(uint16_t type, std::span<const uint8_t> value) {
+  std::copy(value.begin(), value.end(), GrowAttribute(type, value.size()));
 }
 
 void NetlinkBatch::PutU32(uint16_t type, uint32_t value) {
@@ -124,9 +131,7 @@ void NetlinkBatch::PutU32(uint16_t type, uint32_t value) {
 }
 
 void NetlinkBatch::PutText(uint16_t type, std::string_view text) {
-  std::vector<uint8_t> bytes(text.begin(), text.end());
-  bytes.push_back(0);
-  Put(type, bytes);
+  std::copy(text.begin(), text.end(), GrowAttribute(type, text.size() + 1));  // It ends in a zero.
 }
 
 size_t NetlinkBatch::Nest(uint16_t type) {

@@ -62,6 +62,8 @@ class NetlinkBatch {
     return *reinterpret_cast<nlmsghdr*>(bytes_.data() + offsets_[index]);
   }
   uint8_t* Grow(size_t size);
+  // Where the value of `size` bytes goes, which are zero so far.
+  uint8_t* GrowAttribute(uint16_t type, size_t size);
 
   std::vector<uint8_t> bytes_;
   std::vector<size_t> offsets_;

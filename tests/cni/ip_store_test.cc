@@ -141,11 +141,52 @@ TEST(IpStoreTest, DamagedFilesDoNotStopIt) {
 
 TEST(IpStoreTest, WhatAKilledProcessLeftAsideIsNoObstacle) {
   TempDir dir;
-  dir.Write("net/.podroute.new", "container0\r\neth0");
+  dir.Write(".podroute/.spare.net", "a container with a long name\r\neth0");
   IpStore store = OpenOrDie(dir);
   EXPECT_TRUE(store.Reserve(A("10.0.0.7"), kPod, 0).value());
   EXPECT_EQ(Read(dir.File("net/10.0.0.7")), "container1\r\neth0");
-  EXPECT_EQ(Names(dir.File("net")).count(".podroute.new"), 0u);
+}
+
+ino_t InodeOf(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
+TEST(IpStoreTest, FilesThatAreNotNeededAnyMoreAreUsedAgain) {
+  TempDir dir;
+  IpStore store = OpenOrDie(dir);
+  store.Link(kPod, {A("10.0.0.200")});
+  ASSERT_TRUE(store.Reserve(A("10.0.0.200"), kPod, 0).value());
+  ino_t reservation = InodeOf(dir.File("net/10.0.0.200"));
+  ino_t link = InodeOf(dir.File(".podroute/net/container1@eth0"));
+  ASSERT_NE(reservation, 0u);
+  ASSERT_NE(link, 0u);
+  ASSERT_TRUE(store.ReleaseAll(kPod).ok());
+  EXPECT_EQ(InodeOf(dir.File("net/10.0.0.200")), 0u);
+  EXPECT_EQ(InodeOf(dir.File(".podroute/net/container1@eth0")), 0u);
+
+  // Shorter than before: nothing of the old content stays behind the new.
+  const CniAttachment next = {"c", "e"};
+  store.Link(next, {A("10.0.0.2")});
+  ASSERT_TRUE(store.Reserve(A("10.0.0.2"), next, 0).value());
+  EXPECT_EQ(InodeOf(dir.File("net/10.0.0.2")), reservation);
+  EXPECT_EQ(InodeOf(dir.File(".podroute/net/c@e")), link);
+  EXPECT_EQ(Read(dir.File("net/10.0.0.2")), "c\r\ne");
+  EXPECT_EQ(store.LinkedAddressesOf(next), std::vector<IpAddress>{A("10.0.0.2")});
+}
+
+TEST(IpStoreTest, WithoutASpareFileOneIsMade) {
+  TempDir dir;
+  IpStore store = OpenOrDie(dir);
+  for (int i = 2; i < 6; ++i) {
+    EXPECT_TRUE(store.Reserve(A("10.0.0." + std::to_string(i)), kPod, 0).value());
+  }
+  // Of four only one is kept, and reservations do not depend on it.
+  for (int i = 2; i < 6; ++i) EXPECT_TRUE(store.ReleaseAny(A("10.0.0." + std::to_string(i))).ok());
+  EXPECT_EQ(Names(dir.File(".podroute")), std::set<std::string>{".spare.net"});
+  std::filesystem::remove_all(dir.File(".podroute"));
+  EXPECT_TRUE(store.Reserve(A("10.0.0.2"), kPod, 0).value());
+  EXPECT_EQ(Read(dir.File("net/10.0.0.2")), "container1\r\neth0");
 }
 
 TEST(IpStoreTest, OpenExistingMakesNothing) {

@@ -106,6 +106,16 @@ TEST(NatTableTest, AKernelWithoutNftablesIsNamed) {
   EXPECT_EQ(removed.status().code(), StatusCode::kUnsupported);
 }
 
+TEST(NatTableTest, ChainsHaveAsManyRulesAsTheySay) {
+  NatLayout layout;
+  AddHostPorts(layout, "cni0", true);
+  AddMasquerading(layout, {*IpPrefix::Parse("10.1.0.0/16"), *IpPrefix::Parse("fd00::/64")});
+  EXPECT_EQ(layout.chains.size(), 10u);
+  for (const NatLayout::Chain& chain : layout.chains) {
+    EXPECT_EQ(chain.rules().size(), chain.rule_count) << chain.chain.name;
+  }
+}
+
 TEST(NatTableTest, NothingToRemoveIsNoTransaction) {
   FakeKernel kernel;
   Result<std::vector<NatElement>> removed =
