@@ -93,9 +93,9 @@ std::optional<ReservationStamp> LinuxHostView::Self() {
   for (char c : id) boot = Mix(boot, static_cast<unsigned char>(c));
   struct stat net;
   struct stat processes;
-  if (stat("/proc/self/ns/net", &net) != 0 || stat("/proc/self/ns/pid", &processes) != 0) {
-    return std::nullopt;
-  }
+  Result<UniqueFd> netns = OpenOwnNetns();
+  if (!netns.ok() || fstat(netns->get(), &net) != 0) return std::nullopt;
+  if (stat("/proc/self/ns/pid", &processes) != 0) return std::nullopt;
   self_ =
       ReservationStamp{Digits(boot, kBootDigits),
                        Digits(Mix(Mix(0, net.st_ino), processes.st_ino), kPlaceDigits), getpid()};

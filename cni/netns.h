@@ -1,4 +1,4 @@
-// Network namespaces by path. REQUIRES, for what is about the caller's own: the main thread.
+// Network namespaces by path.
 #ifndef PODROUTE_CNI_NETNS_H_
 #define PODROUTE_CNI_NETNS_H_
 
@@ -14,7 +14,10 @@ namespace podroute {
 // file that `ip netns add` makes stays when its mount is gone).
 Result<UniqueFd> OpenNetns(const std::string& path);
 
-// Whether `netns` is the one that the main thread is in.
+// The one that the calling thread is in.
+Result<UniqueFd> OpenOwnNetns();
+
+// Whether `netns` is the one that the calling thread is in.
 Result<bool> IsOwnNetns(int netns);
 
 // Runs `work` with the calling thread inside `netns`, and comes back whatever it answered. What it
