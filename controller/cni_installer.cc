@@ -67,8 +67,8 @@ Result<std::unique_ptr<CniInstaller>> CniInstaller::Create(EventLoop& loop,
   } else {
     no_plugin = found.status();
   }
-  std::unique_ptr<CniInstaller> installer(
-      new CniInstaller(CniFiles(options.directories, source), std::move(no_plugin), clock));
+  std::unique_ptr<CniInstaller> installer(new CniInstaller(CniFiles(options.directories, source),
+                                                           std::move(no_plugin), options, clock));
   CniInstaller* raw = installer.get();
   PODROUTE_ASSIGN_OR_RETURN(installer->timer_, Timer::Create(loop, [raw] { raw->Check(); }));
   Result<std::unique_ptr<DirectoryWatch>> watch = DirectoryWatch::Create(
@@ -82,9 +82,11 @@ Result<std::unique_ptr<CniInstaller>> CniInstaller::Create(EventLoop& loop,
   return installer;
 }
 
-CniInstaller::CniInstaller(CniFiles files, Status no_plugin, const Clock& clock)
+CniInstaller::CniInstaller(CniFiles files, Status no_plugin, const CniInstallerOptions& options,
+                           const Clock& clock)
     : clock_(clock),
       files_(std::move(files)),
+      report_(options.report),
       no_plugin_(std::move(no_plugin)),
       looks_(clock, kLookBurst, kLooksPerSecond),
       writes_(clock, kWriteBurst, kWritesPerSecond),
@@ -189,6 +191,7 @@ void CniInstaller::CheckPlugin() {
   }
   // An older one that could not be replaced still does its work.
   if (!plugin_works_) plugin_works_ = access(path.c_str(), X_OK) == 0 && IsPodroutePlugin(path);
+  if (report_) report_("plugin", plugin_works_);
   Report(path, status, /*try_again=*/status != no_plugin_);
 }
 
@@ -217,6 +220,7 @@ void CniInstaller::CheckConflist() {
   if (!content_) return;
   const std::string path = files_.directories().Conflist();
   if (!bin_.path.empty() && !plugin_works_) {
+    if (report_) report_("conflist", access(path.c_str(), F_OK) == 0);
     return Report(path,
                   Status(StatusCode::kUnavailable,
                          path + ": not written while there is no plugin that it could name"),
@@ -229,6 +233,7 @@ void CniInstaller::CheckConflist() {
     status = files_.WriteConflist(*content_);
     if (status.ok()) Installed("CNI configuration written", path, look);
   }
+  if (report_) report_("conflist", status.ok());
   Report(path, status);
 }
 

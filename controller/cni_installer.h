@@ -2,6 +2,7 @@
 #ifndef PODROUTE_CONTROLLER_CNI_INSTALLER_H_
 #define PODROUTE_CONTROLLER_CNI_INSTALLER_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,9 @@ namespace podroute {
 struct CniInstallerOptions {
   CniDirectories directories;
   std::string plugin;  // What to install; empty: FindPlugin.
+  // Told after each look: "plugin" or "conflist", and whether it is there as it should be. May be
+  // empty.
+  std::function<void(const std::string& file, bool there)> report = {};
 };
 
 // On one loop, in its thread. What it does it says in the log, and what it cannot do, once for each
@@ -60,7 +64,8 @@ class CniInstaller {
     std::optional<MonotonicTime> missing_since;
   };
 
-  CniInstaller(CniFiles files, Status no_plugin, const Clock& clock);
+  CniInstaller(CniFiles files, Status no_plugin, const CniInstallerOptions& options,
+               const Clock& clock);
   void OnChange(const std::string& path, const std::string& name);
   void Check();
   bool Prepare(Directory& directory);
@@ -74,6 +79,7 @@ class CniInstaller {
 
   const Clock& clock_;
   CniFiles files_;
+  const std::function<void(const std::string&, bool)> report_;
   const Status no_plugin_;  // Why there is none to install; OK otherwise.
   Directory bin_, conf_;
   std::string source_directory_;

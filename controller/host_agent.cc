@@ -30,7 +30,10 @@ Status HostAgent::Start() {
   PODROUTE_ASSIGN_OR_RETURN(
       signals_, WatchAgentSignals(*loop_, {&transport_},
                                   options_.cleanup_on_exit ? "routes=removed" : "routes=stay"));
+  PODROUTE_ASSIGN_OR_RETURN(status_, AgentStatus::Create(*loop_, clock_, options_));
+  status_->metrics().SetWatchSource([this] { return feed_.state(); }, clock_);
   RouteKeeperSetup setup;
+  setup.metrics = &status_->metrics();
   setup.reconciler.desired.self = options_.node_name;
   setup.reconciler.desired.cluster_cidrs = options_.cluster_cidrs;
   setup.reconciler.max_delete_fraction = options_.max_delete_fraction;
@@ -41,7 +44,7 @@ Status HostAgent::Start() {
   setup.resync_period = options_.resync_period;
   PODROUTE_ASSIGN_OR_RETURN(
       keeper_, RouteKeeper::ForKernel(*loop_, clock_, std::move(setup), ToKernelOptions(options_)));
-  PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_));
+  PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics()));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { keeper_->PassDue(); }));
   PODROUTE_RETURN_IF_ERROR(
       api_server_.Prepare(*loop_, [this] { keeper_->SetApiServer(*api_server_.Get()); }));
@@ -67,6 +70,7 @@ void HostAgent::StopThreads() {
 }
 
 void HostAgent::AfterPass(const PassReport& report) {
+  if (report.usable) status_->SetReady();
   const Reconciler& reconciler = keeper_->reconciler();
   if (report.usable && !std::exchange(usable_, true) && !report.in_place) {
     LOG(WARNING) << "routes are there but for some that failed, pods may start routes="

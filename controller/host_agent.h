@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/status.h"
+#include "controller/agent_status.h"
 #include "controller/api_server_addresses.h"
 #include "controller/node_cni.h"
 #include "controller/node_feed.h"
@@ -52,6 +53,7 @@ class HostAgent {
   Clock& clock_ = SystemClock();
 
   std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<AgentStatus> status_;
   std::unique_ptr<NodeCni> cni_;
   NodeFeed feed_;
   ApiServerAddresses api_server_;

@@ -30,8 +30,10 @@ Status LocalAgent::Start() {
   PODROUTE_ASSIGN_OR_RETURN(
       signals_, WatchAgentSignals(*loop_, {&transport_},
                                   options_.cleanup_on_exit ? "cni=removed" : "cni=stays"));
+  PODROUTE_ASSIGN_OR_RETURN(status_, AgentStatus::Create(*loop_, clock_, options_));
+  status_->metrics().SetWatchSource([this] { return feed_.state(); }, clock_);
   PODROUTE_RETURN_IF_ERROR(StartMonitor());
-  PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_));
+  PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics()));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { look_due_ = true; }));
   PODROUTE_ASSIGN_OR_RETURN(resync_timer_, Timer::Create(*loop_, [this] { OnResync(); }));
   PODROUTE_ASSIGN_OR_RETURN(look_timer_, Timer::Create(*loop_, [this] { look_due_ = true; }));
@@ -112,7 +114,11 @@ void LocalAgent::Look() {
   rules.self = options_.node_name;
   rules.cluster_cidrs = options_.cluster_cidrs;
   DesiredResult result = DesiredRoutes(ToNodeInfos(nodes.nodes), local_, rules);
-  if (nodes.synced) Notice(self, result.refused);
+  if (nodes.synced) {
+    Notice(self, result.refused);
+    status_->metrics().SetRefused(result.refused);
+    if (self != nullptr) status_->SetReady();
+  }
   cni_->Update(self, result.refused, *local_, nodes.synced && self != nullptr);
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/status.h"
+#include "controller/agent_status.h"
 #include "controller/hint_budget.h"
 #include "controller/node_cni.h"
 #include "controller/node_feed.h"
@@ -50,6 +51,7 @@ class LocalAgent {
   Clock& clock_ = SystemClock();
 
   std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<AgentStatus> status_;
   std::unique_ptr<KernelMonitor> monitor_;
   std::unique_ptr<NodeCni> cni_;
   NodeFeed feed_;

@@ -24,9 +24,6 @@ Result<int> Main(const std::vector<std::string>& arguments) {
     return 0;
   }
   PODROUTE_ASSIGN_OR_RETURN(Options options, ReadOptions(GetProcessEnvironment));
-  for (const std::string& flag : line.unserved) {
-    LOG(WARNING) << "flag has no effect in this version flag=" << flag;
-  }
   if (line.verb == "plan") return PlanVerb(options);
   if (line.verb == "cleanup") return CleanupVerb(options);
   return RunVerb(options);

@@ -41,11 +41,14 @@ std::vector<int> Ask(Result<std::vector<int>> (*find)(NetlinkTransport&)) {
 }  // namespace
 
 Result<std::unique_ptr<NodeCni>> NodeCni::Create(EventLoop& loop, const Options& options,
-                                                 const Clock& clock) {
+                                                 const Clock& clock, Metrics& metrics) {
   std::unique_ptr<NodeCni> cni(new NodeCni(options));
   CniInstallerOptions install;
   install.directories = {options.cni_bin_dir, options.cni_conf_dir};
   install.plugin = options.cni_plugin;
+  install.report = [&metrics](const std::string& file, bool there) {
+    metrics.SetCniInstalled(file, there);
+  };
   if (!options.cni_bin_dir.empty() || !options.cni_conf_dir.empty()) {
     PODROUTE_ASSIGN_OR_RETURN(cni->installer_, CniInstaller::Create(loop, install, clock));
   }

@@ -14,6 +14,7 @@
 #include "base/ip_prefix.h"
 #include "base/status.h"
 #include "controller/cni_installer.h"
+#include "controller/metrics.h"
 #include "controller/options.h"
 #include "k8sclient/node.h"
 #include "routing/desired_routes.h"
@@ -29,10 +30,10 @@ namespace podroute {
 // here still have their addresses.
 class NodeCni {
  public:
-  // The loop and the clock must outlive this. Sets IPv4 forwarding and installs the plugin, as far
-  // as can be. An error only for a flag that is wrong.
+  // The loop, the clock and the metrics must outlive this. Sets IPv4 forwarding and installs the
+  // plugin, as far as can be. An error only for a flag that is wrong.
   static Result<std::unique_ptr<NodeCni>> Create(EventLoop& loop, const Options& options,
-                                                 const Clock& clock);
+                                                 const Clock& clock, Metrics& metrics);
 
   // What is known now. `self` null: there is no such Node. `ready`: the node's network works, pods
   // may start; once is enough.

@@ -32,6 +32,8 @@ class NodeFeed {
   void Stop();
 
   NodeSnapshot Take() { return store_.TakeSnapshot(); }
+  // Any thread.
+  ReflectorState state() const { return reflector_.state(); }
   void RequestConsistentList() { reflector_.RequestConsistentList(); }
   // Set by Stop; for others who wait.
   StopToken& stop() { return stop_; }

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "controller/status_address.h"
 #include "routing/owner.h"
 
 DEFINE_string(mode, "host",
@@ -42,7 +43,8 @@ DEFINE_double(
     "second, consistent list first");
 DEFINE_bool(cleanup_on_exit, false,
             "remove the CNI configuration and our routes when told to stop");
-DEFINE_string(metrics_address, "127.0.0.1:9434", "where /metrics, /healthz and /readyz are served");
+DEFINE_string(metrics_address, "127.0.0.1:9434",
+              "where /metrics, /healthz and /readyz are served over HTTP: IP:PORT; empty: nowhere");
 DEFINE_string(cni_bin_dir, "/opt/cni/bin", "where the CNI plugin is installed; empty: it is not");
 DEFINE_string(cni_conf_dir, "/etc/cni/net.d",
               "where the CNI network configuration is installed; empty: it is not");
@@ -82,9 +84,6 @@ const std::map<std::string, std::vector<std::string>>& FlagVerbs() {
   }();
   return verbs;
 }
-
-// Accepted because the command line is decided; what they steer is not there yet, and we say so.
-const std::set<std::string> kUnserved = {"metrics_address"};
 
 constexpr int kMaxFlagfileDepth = 8;
 
@@ -130,8 +129,6 @@ std::string Suggestion(std::string_view wrong, const Names& names, std::string_v
 // Applies one flag after another to gflags' registry.
 class FlagSetter {
  public:
-  explicit FlagSetter(CommandLine* line) : line_(line) {}
-
   Status Set(const std::string& name, const std::string& value, const std::string& where) {
     gflags::CommandLineFlagInfo info;
     if (!Find(name, &info)) return Unknown(name, where);
@@ -141,7 +138,6 @@ class FlagSetter {
                    TypeName(info.type));
     }
     if (FlagVerbs().contains(info.name)) set_.insert(info.name);
-    if (kUnserved.contains(info.name)) line_->unserved.push_back(info.name);
     return Status::Ok();
   }
 
@@ -229,7 +225,6 @@ class FlagSetter {
                  " ('podroute help' lists them)");
   }
 
-  CommandLine* line_;
   std::set<std::string> set_;
 };
 
@@ -272,7 +267,6 @@ std::vector<FlagInfo> ListFlags() {
     gflags::CommandLineFlagInfo info;
     if (!gflags::GetCommandLineFlagInfo(name.c_str(), &info)) std::abort();  // A misspelt table.
     std::string description = info.description;
-    if (kUnserved.contains(name)) description += " (not in this version yet)";
     flags.push_back({name, info.default_value, std::move(description), verbs});
   }
   return flags;
@@ -281,7 +275,7 @@ std::vector<FlagInfo> ListFlags() {
 Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
                                      const EnvironmentLookup& environment) {
   CommandLine line;
-  FlagSetter setter(&line);
+  FlagSetter setter;
   if (std::string path = environment("PODROUTE_FLAGFILE"); !path.empty()) {
     PODROUTE_RETURN_IF_ERROR(setter.ReadFlagfile(path, 1));
   }
@@ -294,7 +288,6 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
     }
   }
   setter.ForgetSet();  // The environment is for every verb: it need not fit this one.
-  line.unserved.clear();
   bool flags_end = false;
   for (size_t at = 0; at < arguments.size(); ++at) {
     const std::string& argument = arguments[at];
@@ -382,6 +375,11 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
   options.from_file = FLAGS_from_file;
   options.detailed_exitcode = FLAGS_detailed_exitcode;
   options.cleanup_on_exit = FLAGS_cleanup_on_exit;
+  options.metrics_address = FLAGS_metrics_address;
+  if (!options.metrics_address.empty()) {
+    Status form = CheckStatusAddress(options.metrics_address);
+    if (!form.ok()) return form.WithContext("--metrics_address");
+  }
   options.cni_bin_dir = FLAGS_cni_bin_dir;
   options.cni_conf_dir = FLAGS_cni_conf_dir;
   options.cni_plugin = FLAGS_cni_plugin;

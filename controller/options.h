@@ -34,6 +34,7 @@ struct Options {
   Duration resync_period = std::chrono::seconds(60);
   double max_delete_fraction = 0.5;
   bool cleanup_on_exit = false;
+  std::string metrics_address;  // IP:PORT; empty: nothing is served.
   RouterOptions router;
   std::string cni_bin_dir, cni_conf_dir;  // Empty: that half is not installed.
   std::string cni_plugin;                 // Empty: the one that came with this executable.
@@ -49,7 +50,6 @@ struct FlagInfo {
 struct CommandLine {
   std::string verb;                    // "help" when none is given.
   std::vector<std::string> arguments;  // What follows the verb and is no flag.
-  std::vector<std::string> unserved;   // Flags set whose part of podroute is not built yet.
 };
 
 // Sets the flags: PODROUTE_<FLAG> from the environment first, then arguments in order, where the

@@ -71,8 +71,10 @@ PassReport Reconciler::RunPass() {
   if (changed_at)
     nodes_.changed_at = std::min(*changed_at, nodes_.changed_at.value_or(*changed_at));
   // Before the first complete list nothing is known: what is in the kernel is the best there is.
-  if (!nodes_.synced || !ReadWorld(&report)) return report;
+  bool local_changed = false;
+  if (!nodes_.synced || !ReadWorld(&report, &local_changed)) return report;
   report.synced = true;
+  report.is_repair = settled_ && !nodes_.changed_at && !local_changed;
   logged_ = 0;
   NoticeSelf(nodes_);
 
@@ -90,15 +92,17 @@ PassReport Reconciler::RunPass() {
   }
   report.in_place = retries_.size() == 0 && report.withheld == 0;
   report.next_in = retries_.NextIn();
+  settled_ = report.in_place;
   return report;
 }
 
-bool Reconciler::ReadWorld(PassReport* report) {
+bool Reconciler::ReadWorld(PassReport* report, bool* local_changed) {
   if (world_.read_local && local_stale_) {
     Result<LocalNetwork> local = world_.read_local();
     if (!Readable(local.status(), report)) return false;
     // Links and addresses take routes with them without a word.
-    if (local_ != *local) actual_.reset();
+    *local_changed = local_ != *local;
+    if (*local_changed) actual_.reset();
     local_ = std::move(local).value();
     local_stale_ = false;
   }
@@ -118,6 +122,7 @@ bool Reconciler::ReadWorld(PassReport* report) {
 
 bool Reconciler::Readable(const Status& status, PassReport* report) {
   if (status.ok()) return true;
+  report->read_error = status.code();
   report->next_in = read_backoff_.Next();
   if (std::exchange(read_error_, status.message()) != status.message()) {
     LOG(ERROR) << "cannot read what is there, no route is changed backend="
@@ -168,6 +173,7 @@ void Reconciler::Account(const RouteResult& result, PassReport* report) {
   }
   if (!result.status.ok()) {
     ++report->failed;
+    ++report->errors[result.status.code()];
     if (retries_.Failed(change.route.dst, result.status) && loud) {
       LOG(ERROR) << "route failed action=" << RouteActionName(change.action) << " "
                  << Describe(change.route) << " error=\"" << result.status.message() << "\"";

@@ -3,6 +3,7 @@
 #define PODROUTE_CONTROLLER_RECONCILER_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -47,6 +48,10 @@ struct PassReport {
   // NotReady.
   bool usable = false;
   size_t added = 0, replaced = 0, deleted = 0, failed = 0, withheld = 0;
+  // What was changed had been right before: no Node and no link has changed, nothing waited.
+  bool is_repair = false;
+  std::map<StatusCode, size_t> errors;    // Of changes that failed; none for those we cancelled.
+  std::optional<StatusCode> read_error;   // What is there could not be read.
   std::optional<Duration> event_latency;  // From the first byte of the oldest change to its routes.
   std::optional<Duration> next_in;        // When another pass is due although nothing will say so.
 };
@@ -76,15 +81,22 @@ class Reconciler {
 
   PassReport RunPass();
 
-  // As of the last pass. `actual` is empty after a pass that could not read it.
-  RouteSet actual() const { return actual_.value_or(RouteSet()); }
+  // As of the last pass. `actual` is empty after a pass that could not read it; valid until the
+  // next call that is not const.
+  const RouteSet& actual() const {
+    static const auto& none = *new RouteSet();
+    return actual_ ? *actual_ : none;
+  }
+  size_t node_count() const { return nodes_.nodes.size(); }
+  // Destinations whose change has failed and is tried again.
+  const RetrySet& retries() const { return retries_; }
   const std::vector<Refusal>& refused() const { return refused_; }
   const std::optional<LocalNetwork>& local() const { return local_; }
   // The Node that this machine is; null when there is none.
   const std::shared_ptr<const Node>& self() const { return self_; }
 
  private:
-  bool ReadWorld(PassReport* report);
+  bool ReadWorld(PassReport* report, bool* local_changed);
   bool Readable(const Status& status, PassReport* report);
   void Guard(RoutePlan* plan, const NodeSnapshot& nodes, PassReport* report);
   // Takes *desired where it is what is there now.
@@ -100,7 +112,8 @@ class Reconciler {
   std::optional<RouteSet> actual_;
   std::optional<LocalNetwork> local_;
   bool local_stale_ = true;
-  bool fresh_ = false;  // actual_ has been read since the last Apply.
+  bool fresh_ = false;    // actual_ has been read since the last Apply.
+  bool settled_ = false;  // The last pass left nothing to be done.
   NodeSnapshot nodes_;
   std::vector<Refusal> refused_;
   DeleteGuard guard_;

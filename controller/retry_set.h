@@ -31,6 +31,10 @@ class RetrySet {
 
   size_t size() const { return entries_.size(); }
   bool Has(const IpPrefix& dst) const { return entries_.contains(dst); }
+  template <typename Visit>
+  void ForEach(const Visit& visit) const {
+    for (const auto& [dst, entry] : entries_) visit(dst);
+  }
   // Something has changed that may have been the reason: all may be tried again now. What waits
   // after another failure goes on growing.
   void AllDue();

@@ -113,7 +113,10 @@ void RouteKeeper::OnHints() {
     hints->routes_changed = hints->unnamed = true;
     hints->local_network_changed = hints->overrun = true;
   }
-  if (hints->overrun) LOG(WARNING) << "kernel notifications were lost, reading everything again";
+  if (hints->overrun) {
+    LOG(WARNING) << "kernel notifications were lost, reading everything again";
+    if (setup_.metrics != nullptr) setup_.metrics->NotificationsLost();
+  }
   if (hints->local_network_changed) reconciler_->InvalidateLocalNetwork();
   if (hints->routes_changed && !MayHeedHints()) return HeedLater();
   // Those that went with a link cannot be put back before it is looked at.
@@ -174,7 +177,9 @@ void RouteKeeper::OnResync() {
 void RouteKeeper::Pass() {
   pass_due_ = false;
   if (!api_server_known_ || (setup_.may_pass && !setup_.may_pass())) return;
+  MonotonicTime begun = clock_.Now();
   PassReport report = reconciler_->RunPass();
+  if (setup_.metrics != nullptr) setup_.metrics->Pass(report, *reconciler_, clock_.Now() - begun);
   if (report.added + report.replaced + report.deleted + report.failed > 0) {
     changed_at_ = clock_.Now();
   }
@@ -225,6 +230,11 @@ void RouteKeeper::ReportShadowed() {
                  << " now=" << shadowed->size();
   }
   shadowed_ = std::move(*shadowed);
+  if (setup_.metrics == nullptr) return;
+  auto ipv4 = std::count_if(shadowed_.begin(), shadowed_.end(),
+                            [](const ShadowedRoute& route) { return route.dst.is_v4(); });
+  setup_.metrics->SetShadowed(static_cast<size_t>(ipv4),
+                              shadowed_.size() - static_cast<size_t>(ipv4));
 }
 
 Result<RemovedCounts> RouteKeeper::RemoveAllOwned() {

@@ -12,6 +12,7 @@
 #include "base/event_loop.h"
 #include "base/status.h"
 #include "controller/hint_budget.h"
+#include "controller/metrics.h"
 #include "controller/reconciler.h"
 #include "routing/kernel_backend.h"
 #include "routing/kernel_monitor.h"
@@ -26,6 +27,7 @@ struct RouteKeeperSetup {
   std::function<bool()> may_pass;                     // Asked before each pass. Empty: always.
   std::function<void(const PassReport&)> after_pass;  // May be empty.
   std::function<void()> after_resync;                 // May be empty.
+  Metrics* metrics = nullptr;                         // May be null; else outlives the keeper.
   Duration resync_period = std::chrono::seconds(60);
   // From the end of a pass that changed something to the next one: what comes meanwhile is carried
   // out together. For backends where any change costs as much as all of them.

@@ -50,11 +50,12 @@ Status RouterAgent::Start(const std::string& pod_namespace, HttpTransport* elect
       signals_,
       WatchAgentSignals(*signal_loop_, std::move(transports),
                         options_.cleanup_on_exit ? "routes=removed by a leader" : "routes=stay"));
+  PODROUTE_ASSIGN_OR_RETURN(status_, AgentStatus::Create(*loop_, clock_, options_));
+  status_->metrics().SetWatchSource([this] { return feed_.state(); }, clock_);
+  status_->metrics().SetLeader(false);
   PODROUTE_ASSIGN_OR_RETURN(permit_wakeup_, Wakeup::Create(*loop_, [this] { OnPermit(); }));
   PODROUTE_ASSIGN_OR_RETURN(begin_timer_, Timer::Create(*loop_, [this] { BeginTerm(); }));
-  PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] {
-    if (keeper_) keeper_->PassDue();
-  }));
+  PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { OnNodes(); }));
   PODROUTE_RETURN_IF_ERROR(api_server_.Prepare(*loop_, [this] {
     if (keeper_) keeper_->SetApiServer(*api_server_.Get());
   }));
@@ -123,12 +124,21 @@ void RouterAgent::StopThreads() {
   if (signal_thread_.joinable()) signal_thread_.join();
 }
 
+void RouterAgent::OnNodes() {
+  if (keeper_) {
+    keeper_->PassDue();
+  } else if (feed_.state().lists > 0) {
+    status_->SetReady();  // To take over, should it come to that.
+  }
+}
+
 void RouterAgent::OnPermit() {
   std::shared_ptr<WritePermit> permit =
       elector_ ? elector_->permit() : std::shared_ptr<WritePermit>(&always_, [](WritePermit*) {});
   if (permit == permit_) return;
   keeper_.reset();
   permit_ = std::move(permit);
+  status_->metrics().SetLeader(permit_ != nullptr);
   begin_timer_->Disarm();
   if (permit_) BeginTerm();
 }
@@ -156,9 +166,10 @@ Result<std::unique_ptr<RouteKeeper>> RouterAgent::MakeKeeper() {
   setup.take_nodes = [this] { return feed_.Take(); };
   setup.request_consistent_list = [this] { feed_.RequestConsistentList(); };
   setup.may_pass = may_write;
+  setup.after_pass = [this](const PassReport& report) { AfterPass(report); };
+  setup.metrics = &status_->metrics();
   setup.resync_period = options_.resync_period;
   if (options_.router.backend == BackendKind::kKernel) {
-    setup.after_pass = [this](const PassReport& report) { AfterPass(report); };
     KernelOptions kernel = ToKernelOptions(options_);
     kernel.may_write = may_write;
     return RouteKeeper::ForKernel(*loop_, clock_, std::move(setup), kernel);
@@ -169,8 +180,9 @@ Result<std::unique_ptr<RouteKeeper>> RouterAgent::MakeKeeper() {
   return RouteKeeper::For(*loop_, clock_, std::move(setup), std::move(backend));
 }
 
-void RouterAgent::AfterPass(const PassReport& /*report*/) {
-  sysctls_.Look(keeper_->reconciler().actual());
+void RouterAgent::AfterPass(const PassReport& report) {
+  if (report.usable) status_->SetReady();
+  if (keeper_->kernel() != nullptr) sysctls_.Look(keeper_->reconciler().actual());
 }
 
 }  // namespace podroute

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/status.h"
+#include "controller/agent_status.h"
 #include "controller/api_server_addresses.h"
 #include "controller/leader_elector.h"
 #include "controller/node_feed.h"
@@ -53,6 +54,7 @@ class RouterAgent {
   void OnPermit();
   void BeginTerm();
   Result<std::unique_ptr<RouteKeeper>> MakeKeeper();
+  void OnNodes();
   void AfterPass(const PassReport& report);
 
   const Options options_;
@@ -61,6 +63,7 @@ class RouterAgent {
 
   std::unique_ptr<EventLoop> loop_, signal_loop_;
   std::unique_ptr<SignalWatch> signals_;
+  std::unique_ptr<AgentStatus> status_;
   std::unique_ptr<Wakeup> permit_wakeup_;
   std::unique_ptr<Timer> begin_timer_;
   NodeFeed feed_;

@@ -21,11 +21,11 @@ esac
 packages=(
   # the build
   bazel-bootstrap bazel-rules-java bazel-rules-proto g++
-  libcpprest-dev libgflags-dev libgoogle-glog-dev libnl-3-dev libnl-route-3-dev libssl-dev
-  libyaml-cpp-dev musl-dev rapidjson-dev
+  libcpprest-dev libevent-dev libgflags-dev libgoogle-glog-dev libnl-3-dev libnl-route-3-dev libssl-dev
+  libyaml-cpp-dev musl-dev prometheus-cpp-dev rapidjson-dev
   # the tests; of these daemons they start their own, no service of theirs is needed
   bird2 containernetworking-plugins frr openssh-client openssh-server
-  libgmock-dev libgtest-dev
+  libgmock-dev libgtest-dev prometheus
   clang-format clang-tidy python3 shellcheck
   # the lab and the demo
   ca-certificates curl iproute2 iptables iputils-ping jq nftables openssl procps util-linux

@@ -225,6 +225,11 @@ ChildProcess& AgentTest::Start(std::vector<std::string> arguments, bool unprivil
     arguments.insert(arguments.begin() + 1,
                      {"--cni_bin_dir=" + BinDir(), "--cni_conf_dir=" + ConfDir()});
   }
+  // Several of them may run here at one time.
+  if (std::any_of(arguments.begin(), arguments.end(),
+                  [](const std::string& a) { return a == "run"; })) {
+    arguments.insert(arguments.begin() + 1, "--metrics_address=127.0.0.1:0");
+  }
   const char* path = std::getenv("PATH");
   ChildProcessOptions options{
       .argv = std::move(arguments),

@@ -124,11 +124,6 @@ TEST_F(OptionsTest, HelpAndVersionAreFlagsToo) {
   EXPECT_EQ(line->arguments, std::vector<std::string>{"plan"});
 }
 
-TEST_F(OptionsTest, FlagsWithoutEffectAreNamed) {
-  EXPECT_EQ(Parse({"run", "--metrics_address=:1"})->unserved,
-            std::vector<std::string>{"metrics_address"});
-}
-
 // One line, which names the flag, what is wrong and what would be right.
 TEST_F(OptionsTest, Rule8BadInputGetsOneClearLine) {
   std::string circle = testing::TempDir() + "/circle";
