@@ -166,13 +166,15 @@ void EncodeCreateVeth(NetlinkBatch& batch, const VethSpec& spec) {
   batch.EndNest(info);
 }
 
-void EncodePlugIn(NetlinkBatch& batch, std::string_view name, int bridge, std::string_view alias) {
+void EncodePlugIn(NetlinkBatch& batch, std::string_view name, int bridge, std::string_view alias,
+                  bool has_ipv6) {
   batch.Begin(RTM_NEWLINK, 0, LinkHeader());
   batch.PutText(IFLA_IFNAME, name);
   batch.PutU32(IFLA_MASTER, static_cast<uint32_t>(bridge));
   if (!alias.empty()) {
     batch.Put(IFLA_IFALIAS, {reinterpret_cast<const uint8_t*>(alias.data()), alias.size()});
   }
+  if (!has_ipv6) return;
   size_t families = batch.Nest(IFLA_AF_SPEC);
   size_t inet6 = batch.Nest(AF_INET6);
   batch.PutU8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);

@@ -68,8 +68,10 @@ struct VethSpec {
 // afterwards costs 17 ms of waiting under the kernel's RTNL lock.
 void EncodeCreateVeth(NetlinkBatch& batch, const VethSpec& spec);
 // Makes `name` a port of `bridge`, without IPv6 addresses of its own, and labels it. Apart from
-// EncodePortUp because the kernel would make the address when the link goes up.
-void EncodePlugIn(NetlinkBatch& batch, std::string_view name, int bridge, std::string_view alias);
+// EncodePortUp because the kernel would make the address when the link goes up. EAFNOSUPPORT, and
+// nothing done, where the link has no IPv6 (an MTU below 1280, a kernel without it) and `has_ipv6`.
+void EncodePlugIn(NetlinkBatch& batch, std::string_view name, int bridge, std::string_view alias,
+                  bool has_ipv6 = true);
 void EncodePortUp(NetlinkBatch& batch, std::string_view name, bool hairpin, bool isolated);
 void EncodeDeleteLink(NetlinkBatch& batch, std::string_view name);
 

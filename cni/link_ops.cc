@@ -291,6 +291,16 @@ Status LinkOps::PlugIn(const Plug& plug) {
                               if (auto link = DecodeLinkDetails(message)) bridge = std::move(link);
                             }));
   bool is_bridge = bridge && bridge->kind == "bridge";
+  constexpr size_t kPlugIn = 2;  // In the batch.
+  if (is_bridge && !failures.empty() && failures[0].index == kPlugIn &&
+      failures[0].error == EAFNOSUPPORT) {
+    NetlinkBatch again;
+    EncodePlugIn(again, name, plug.bridge, plug.alias, false);
+    if (plug.vlans.empty()) EncodePortUp(again, name, plug.hairpin, plug.isolated);
+    PODROUTE_ASSIGN_OR_RETURN(failures, netlink_.Execute(again));
+    // As they would have been told of the first batch.
+    for (NetlinkFailure& failure : failures) failure.index += kPlugIn;
+  }
   if (failures.empty() && is_bridge) {
     Status up = plug.vlans.empty() ? Status::Ok() : BringUpInVlans(plug);
     if (!up.ok()) (void)RemoveLink(name);
@@ -372,7 +382,13 @@ Result<LinkSummary> LinkOps::EnsureVlanInterface(const VlanInterface& wanted) {
     if (port) {
       NetlinkBatch batch;
       EncodePlugIn(batch, plug.veth.host_name, plug.bridge, plug.alias);
-      plugged = Run(batch, "put " + plug.veth.host_name + " into " + plug.bridge_name);
+      const std::string what = "put " + plug.veth.host_name + " into " + plug.bridge_name;
+      plugged = Run(batch, what);
+      if (plugged.code() == StatusCode::kUnsupported) {  // A link without IPv6.
+        NetlinkBatch again;
+        EncodePlugIn(again, plug.veth.host_name, plug.bridge, plug.alias, false);
+        plugged = Run(again, what);
+      }
       if (plugged.ok()) plugged = BringUpInVlans(plug);
     }
   }
