@@ -143,8 +143,9 @@ std::optional<std::string> InterfaceNameProblem(std::string_view name) {
   if (name == "." || name == "..") return "is not a name";
   for (char c : name) {
     auto byte = static_cast<unsigned char>(c);
-    if (c == '/' || c == ':' || byte <= 0x20 || byte == 0x7f) {
-      return "holds a '/', ':' or white space";
+    // The kernel takes a name with a '%' for a pattern ("eth%d"), and makes a link of another name.
+    if (c == '/' || c == ':' || c == '%' || byte <= 0x20 || byte == 0x7f) {
+      return "holds a '/', ':', '%' or white space";
     }
   }
   return std::nullopt;

@@ -105,7 +105,8 @@ TEST(CniArgsTest, InterfaceNamesAreTheKernels) {
   for (const char* good : {"eth0", "a", "123456789012345", "net-1.2"}) {
     EXPECT_FALSE(InterfaceNameProblem(good).has_value()) << good;
   }
-  for (const char* bad : {"", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "a\tb", "a\n"}) {
+  for (const char* bad :
+       {"", ".", "..", "1234567890123456", "a/b", "a:b", "a b", "a\tb", "a\n", "eth%d", "a%b"}) {
     EXPECT_TRUE(InterfaceNameProblem(bad).has_value()) << bad;
   }
 }
