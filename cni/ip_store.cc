@@ -347,8 +347,12 @@ Status IpStore::CheckWritable() const {
   constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC;
   UniqueFd fd(openat(directory_fd_.get(), kProbeFile, kFlags, kFileMode));
   if (!fd) return Status::FromErrno(errno, "create " + directory_ + "/" + kProbeFile);
+  // With something in it: where no byte is free there may still be room for a name.
+  bool written = Overwrite(fd.get(), "\n");
+  int error = errno;
   unlinkat(directory_fd_.get(), kProbeFile, 0);
-  return Status::Ok();
+  if (written) return Status::Ok();
+  return Status::FromErrno(error != 0 ? error : ENOSPC, "write " + directory_ + "/" + kProbeFile);
 }
 
 Result<std::vector<IpAddress>> IpStore::AddressesOf(const CniAttachment& owner) const {

@@ -120,7 +120,12 @@ CniProblem Ipam::Check(const std::vector<IpAddress>& addresses) {
 
 CniProblem Ipam::Status() {
   if (conf_.ipam.in_process()) return HostLocalStatus(conf_.ipam, conf_.name, &host_);
-  return Discard(Delegate("STATUS"));
+  CniProblem problem = Discard(Delegate("STATUS"));
+  // One that cannot be run would not give ADD an address either. Its own codes are passed on.
+  if (problem && problem->code == CniErrorCode::kDelegate && !problem->foreign_code) {
+    problem->code = CniErrorCode::kUnavailable;
+  }
+  return problem;
 }
 
 CniProblem Ipam::Gc() {

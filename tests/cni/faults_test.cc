@@ -94,6 +94,17 @@ TEST_F(FaultsTest, AFullDiskLeavesNothingHalfWritten) {
   EXPECT_GT(failures, 4);
 }
 
+TEST_F(FaultsTest, StatusSeesThatNoByteIsFree) {
+  MountTmpfs("size=4k");
+  dir_.Write("data/full", std::string(4096, 'x'));
+  EXPECT_EQ(CodeOf(Call("ADD")), 102);
+  std::string conf = PodsConf(data_dir_, kDualStack);
+  conf.replace(conf.find("1.0.0"), 5, "1.1.0");  // Which has STATUS.
+  std::string said = CniProcess(PluginPath(), PluginVariables("STATUS", "", ""), conf).Wait().out;
+  EXPECT_NE(said.find(R"("code":50,)"), std::string::npos) << said;
+  EXPECT_NE(said.find("No space left"), std::string::npos) << said;
+}
+
 TEST_F(FaultsTest, AReadOnlyDirectoryIsToldAndDelNeedsNone) {
   MountTmpfs("size=1m");
   ASSERT_EQ(Call("ADD").exit_code, 0);
