@@ -150,6 +150,8 @@ void ReadIpam(const JsonReader& root, IpamConf& ipam) {
     });
     if (reader.Find("subnet") != nullptr) {  // The short form: one range, given by ipam itself.
       if (auto range = ReadRange(reader)) ipam.range_sets.push_back({*range});
+    } else {  // They bound nothing then, but must be what they should be.
+      for (const char* key : {"rangeStart", "rangeEnd", "gateway"}) (void)ReadIp(reader, key);
     }
     ReadRangeSets(reader, "ranges", ipam.range_sets);
     CheckRangeSets(reader, ipam.range_sets);
