@@ -296,6 +296,45 @@ TEST_F(BridgePluginTest, StatusSaysWhenAddWouldFail) {
   EXPECT_TRUE(Has(said, "br9 is not a bridge")) << said;
 }
 
+TEST_F(BridgePluginTest, StatusSaysWhenTheIpamPluginCannotBeRun) {
+  auto status = [&](const std::string& type) {
+    return Call("STATUS", "", "",
+                R"({"cniVersion":"1.1.0","name":"pods","ipam":{"type":")" + type + "\"}}",
+                dir_.path() + "/bin")
+        .output;
+  };
+  dir_.WriteScript("bin/silent", "exit 3");
+  dir_.WriteScript("bin/busy", "echo '{\"code\":11,\"msg\":\"later\"}'; exit 1");
+  EXPECT_TRUE(Has(status("missing"), R"("code":50,)")) << status("missing");
+  EXPECT_TRUE(Has(status("missing"), "missing is not installed")) << status("missing");
+  EXPECT_TRUE(Has(status("silent"), R"("code":50,)")) << status("silent");
+  EXPECT_TRUE(Has(status("busy"), R"("code":11,)")) << status("busy");
+}
+
+TEST_F(BridgePluginTest, AnMtuTooSmallForIpv6StillServesIpv4) {
+  for (int mtu : {68, 576, 1279}) {
+    SCOPED_TRACE(mtu);
+    TestPod pod;
+    std::string conf = V4(R"("hairpinMode":true,"bridge":"br)" + std::to_string(mtu) +
+                          R"(","mtu":)" + std::to_string(mtu) + ",");
+    std::string result = MustAdd("a", pod, conf);
+    EXPECT_TRUE(Has(pod.Run("ip link show eth0"), "mtu " + std::to_string(mtu) + " "));
+    EXPECT_EQ(pod.Try("ping -c 1 -s 30 10.1.0.1"), 0);
+    EXPECT_EQ(Call("CHECK", "a", pod.path(), After(conf, result)).output, "");
+    MustDel("a", pod.path(), conf);
+    ExpectNothingLeft();
+    Shell("ip link del br" + std::to_string(mtu));
+  }
+}
+
+TEST_F(BridgePluginTest, ANameThatTheKernelWouldReplaceMakesNoLink) {
+  TestPod pod;
+  std::string before = Shell("ip -br link");
+  CniAnswer answer = Call("ADD", "a", pod.path(), V4(R"("bridge":"br%d",)"));
+  EXPECT_TRUE(Has(answer.output, R"("code":7,)")) << answer.output;
+  EXPECT_EQ(Shell("ip -br link"), before);
+}
+
 TEST_F(BridgePluginTest, ARouteThatIsThereAlreadyIsLeft) {
   TestPod pod;
   std::string conf = R"({"cniVersion":"1.1.0","name":"pods","isDefaultGateway":true,
