@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "base/file.h"
@@ -94,6 +95,22 @@ bool IsDefault(const char* flag) {
   return gflags::GetCommandLineFlagInfo(flag, &info) && info.is_default;
 }
 
+// What would be ignored is most likely a forgotten --backend.
+Status CheckBackendsFlags(BackendKind backend) {
+  using K = BackendKind;
+  for (auto [flag, kind, name] :
+       {std::tuple{"set_sysctls", K::kKernel, "kernel"},
+        std::tuple{"bird_socket", K::kBird, "bird"}, std::tuple{"bird_file", K::kBird, "bird"},
+        std::tuple{"vtysh", K::kFrr, "frr"}, std::tuple{"frr_vty_socket", K::kFrr, "frr"},
+        std::tuple{"push_command", K::kExec, "exec"}, std::tuple{"read_command", K::kExec, "exec"},
+        std::tuple{"push_timeout", K::kExec, "exec"}, std::tuple{"format", K::kExec, "exec"}}) {
+    if (kind == backend || IsDefault(flag)) continue;
+    return {StatusCode::kInvalidArgument,
+            "--" + std::string(flag) + " is for --backend=" + name + ", which is not given"};
+  }
+  return Status::Ok();
+}
+
 Status ReadPaths(RouterOptions* options) {
   options->bird_socket = FLAGS_bird_socket;
   options->bird_file = FLAGS_bird_file;
@@ -161,6 +178,7 @@ Result<RouterOptions> ReadRouterOptions() {
       ParseWord<K>(
           "backend", FLAGS_backend,
           {{"kernel", K::kKernel}, {"bird", K::kBird}, {"frr", K::kFrr}, {"exec", K::kExec}}));
+  PODROUTE_RETURN_IF_ERROR(CheckBackendsFlags(options.backend));
   if (Status owner = CheckOwner(FLAGS_owner); !owner.ok()) {
     return WrongFlag("owner", FLAGS_owner, owner.message());
   }
