@@ -12,8 +12,8 @@ namespace podroute {
 namespace {
 
 // A daemon's whole configuration is entered for one route or for a thousand: the first change at
-// once, what comes within this time after it together.
-constexpr Duration kDaemonGap = std::chrono::milliseconds(250);
+// once, what comes within this time after it together. Events of 1.2 s are five changes at most.
+constexpr Duration kDaemonGap = std::chrono::milliseconds(300);
 constexpr Duration kBeginAgain = std::chrono::seconds(1);
 
 }  // namespace
