@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -14,6 +16,13 @@ namespace {
 
 // Of a running configuration: that of a large BGP router has some MB.
 constexpr size_t kMaxOutputBytes = 64u << 20;
+// A check of its own takes as long as reading the lines once more. More of them than this are
+// checked one by one as they are entered: the same lines are refused in the same words, and are
+// left out.
+constexpr size_t kMaxCheckedLines = 500;
+// vtysh takes longer to start: what was read so short a time ago is not older than what another
+// reading would say by the time that its lines are entered.
+constexpr Duration kFreshReading = std::chrono::milliseconds(10);
 
 std::string Directory(const FrrOptions& options) {
   return options.vty_socket_dir.empty() ? "/run/frr" : options.vty_socket_dir;
@@ -103,6 +112,8 @@ Result<FrrConfig> FrrBackend::ReadConfig(MonotonicTime deadline) {
 Result<RouteSet> FrrBackend::ReadOwned() {
   PODROUTE_ASSIGN_OR_RETURN(FrrConfig config,
                             ReadConfig(SystemClock().Now() + options_.read_timeout));
+  fresh_ = config;
+  read_at_ = SystemClock().Now();
   AdoptLinks(config.owned, desired_);
   return std::move(config.owned);
 }
@@ -116,7 +127,9 @@ std::vector<RouteResult> FrrBackend::Apply(const RoutePlan& plan, const RouteSet
             .deadline = SystemClock().Now() + options_.apply_timeout,
             .said = {},
             .said_to_all = {}};
-  Result<FrrConfig> now = ReadConfig(work.deadline);
+  std::optional<FrrConfig> fresh = std::exchange(fresh_, std::nullopt);
+  if (SystemClock().Now() - read_at_ > kFreshReading) fresh.reset();
+  Result<FrrConfig> now = fresh ? *std::move(fresh) : ReadConfig(work.deadline);
   if (now.ok()) {
     work.delta = MakeFrrDelta(plan, *now, options_.tag);
     RouteDelta& delta = work.delta;
@@ -141,7 +154,8 @@ std::vector<RouteResult> FrrBackend::Apply(const RoutePlan& plan, const RouteSet
 void FrrBackend::Check(Work& work) {
   RouteDelta& delta = work.delta;
   std::string text = delta.adds.text + delta.deletes.text;
-  if (text.empty()) return;
+  size_t lines = delta.adds.changes.size() + delta.deletes.changes.size();
+  if (lines == 0 || lines > kMaxCheckedLines) return;
   Result<SubprocessResult> ran = Vtysh({"-C", "-f", "/dev/stdin"}, text, work.deadline);
   if (ran.ok() && ran->exit_code == 0 && ran->signal == 0) return;
   std::map<size_t, std::string> errors;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,8 @@ struct FrrOptions {
 // - staticd's running configuration is read right before (the operator may have changed it), and a
 //   destination that the operator has a line for is refused (FrrConfig::foreign says why).
 // - `vtysh -C` checks all lines; those that it refuses are left out, with its words as the error.
+// Of
+//   a large batch each line is checked when it is entered, with the same result.
 // - One batch adds; where next hops are replaced, the new ones are seen in the running
 //   configuration before, in a second batch, the old ones go. So there is nothing to put back when
 //   FRR refuses something: what it refused is as it was, and the rest is done.
@@ -87,6 +90,8 @@ class FrrBackend : public RouteBackend {
   const std::string directory_;
   PathWatch watch_;
   RouteSet desired_;
+  std::optional<FrrConfig> fresh_;  // What ReadOwned has read, for the Apply that follows it.
+  MonotonicTime read_at_;
 };
 
 }  // namespace podroute
