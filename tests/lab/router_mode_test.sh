@@ -55,6 +55,48 @@ PodsReachEachOtherThroughALinuxRouter() { pods_reach_each_other kernel; }
 PodsReachEachOtherThroughBird() { needs_bird && pods_reach_each_other bird; }
 PodsReachEachOtherThroughFrr() { needs_frr && pods_reach_each_other frr; }
 
+# Two replicas whose writes are recorded as they begin and end. The time that wait_for has is what is promised:
+# --lease_duration, and two seconds.
+ALeaderThatIsKilledIsFollowedWithoutAPacketLost() {
+  local scratch pinging podroute
+  local -a flags=(--backend=exec --format=ip "--read_command=ip route")
+  podroute=$(cd "$(dirname "$lab_sh")/../../controller" && pwd)/podroute
+  lab_up --nodes 3 --mode router --backend kernel
+  lab pod master1 pod-master1 >/dev/null
+  lab pod worker1 pod-worker1 >/dev/null
+  lab agent router stop
+  lab exec router "$podroute" cleanup --mode=router
+  scratch=$(mktemp -d)
+  cat >"$scratch/push" <<'PUSH'
+#!/bin/sh
+echo "$1 begins" >>"$0.record"
+sh -e
+code=$?
+echo "$1 ends" >>"$0.record"
+exit $code
+PUSH
+  chmod +x "$scratch/push"
+  lab agent router start "${flags[@]}" "--push_command=$scratch/push first"
+  wait_for 15 pod_routes_are router "$all_three"
+  lab kubectl delete node worker2
+  wait_for 15 pod_routes_are router "$first_two"
+  lab exec router "$podroute" run --mode=router "--kubeconfig=$(lab kubeconfig)" "${flags[@]}" \
+    "--push_command=$scratch/push second" 2>"$scratch/log" &
+  wait_for 15 grep -q 'stands by' "$scratch/log"
+
+  lab exec pod-master1 ping -i 0.001 -c 20000 10.244.2.2 >"$scratch/pings" &
+  pinging=$!
+  wait_for 10 grep -q 'icmp_seq=100 ' "$scratch/pings"
+  lab agent router kill
+  lab register worker2
+  wait_for 17 pod_routes_are router "$all_three"
+  wait "$pinging"
+  expect_contains "pings" "20000 packets transmitted, 20000 received, 0% packet loss" "$(cat "$scratch/pings")"
+  expect_eq "writes" $'first begins first ends\nsecond begins second ends' \
+    "$(paste -d' ' - - <"$scratch/push.record" | uniq)"
+  rm -r "$scratch"
+}
+
 BirdThatIsKilledAndStartedAgainHasItsRoutesBack() {
   needs_bird
   lab_up --nodes 3 --mode router --backend bird
