@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
+#include "routing/owner.h"
 #include "tests/base/temp_dir.h"
 #include "tests/lab/netns.h"
 
@@ -374,6 +376,36 @@ TEST_F(ExecIpTest, AnOldNextHopStaysWhenTheNewOneIsRefused) {
   EXPECT_EQ(Ours(),
             "10.244.1.0/24 via 192.168.0.1\n10.244.2.0/24 via 192.168.0.9\n"
             "10.244.3.0/24 via 192.168.0.3\n");
+}
+
+TEST_F(ExecIpTest, TwoOwnersLeaveEachOtherAloneAlsoAtOneDestination) {
+  for (const char* read : {"ip route", ""}) {
+    std::vector<std::unique_ptr<ExecBackend>> backends;
+    for (const char* owner : {"blue", "green"}) {
+      ExecOptions options = With(ExecFormat::kIp, "sh -e", read);
+      options.marks.owner = owner;
+      options.marks.ip.metric = OwnerMetric(owner);
+      backends.push_back(Make(options));
+    }
+    auto routes_of = [](const char* owner) {
+      return Shell("ip route show proto 110 metric " + std::to_string(OwnerMetric(owner)) +
+                   " | sed 's/ dev.*//'");
+    };
+    const std::string two = "10.244.1.0/24 via 192.168.0.1\n10.244.2.0/24 via 192.168.0.2\n";
+    const std::string moved = "10.244.1.0/24 via 192.168.0.9\n";
+    ASSERT_EQ(Reconcile(*backends[0], kTwo), Status::Ok());
+    ASSERT_EQ(Reconcile(*backends[1], kTwo), Status::Ok());
+    EXPECT_EQ(routes_of("blue"), two);
+    EXPECT_EQ(routes_of("green"), two);
+    ASSERT_EQ(Reconcile(*backends[1], {R("10.244.1.0/24", "192.168.0.9")}), Status::Ok());
+    EXPECT_EQ(routes_of("blue"), two);
+    EXPECT_EQ(routes_of("green"), moved);
+    ASSERT_EQ(Reconcile(*backends[0], {}), Status::Ok());
+    EXPECT_EQ(routes_of("blue"), "");
+    EXPECT_EQ(routes_of("green"), moved);
+    ASSERT_EQ(Reconcile(*backends[1], {}), Status::Ok());
+    EXPECT_EQ(routes_of("green"), "");
+  }
 }
 
 TEST_F(ExecIpTest, WithoutReadingTheWholeIsPushedOverWhatIsThere) {
