@@ -228,8 +228,7 @@ TEST_F(FrrBackendTest, TheOperatorsConfigurationIsTheSameAfterRandomReconciliati
       " address-family ipv4 unicast\n  redistribute static route-map OUT\n exit-address-family\n"
       "exit\n");
   std::string before = Others();
-  // The long form of this proof: PODROUTE_FULL_PROOFS=1.
-  const char* full = getenv("PODROUTE_FULL_PROOFS");
+  const char* full = getenv("PODROUTE_FULL_PROOFS");  // "1": the long form of this proof.
   const int rounds = full != nullptr && std::string(full) == "1" ? 1000 : 30;
   std::mt19937 random(7);
   for (int round = 0; round < rounds; ++round) {
@@ -489,11 +488,10 @@ TEST_F(FrrBackendTest, OneNodeOfAThousandCostsOneLine) {
   options.vtysh = fake.path();
   options.vty_socket_dir = frr_->dir();
   ASSERT_EQ(Reconcile(*Make(options), Ordered(desired)), Status::Ok());
-  // A thousand are checked while they are entered.
+  // Checked while they are entered; a single one is checked first.
   EXPECT_EQ(Shell("wc -l <" + seen.File("lines") + "; : >" + seen.File("lines")), "1000\n");
   desired.push_back(R("10.200.0.0/24", "192.168.9.9"));
   ASSERT_EQ(Reconcile(*Make(options), Ordered(desired)), Status::Ok());
-  // Once to check it and once to enter it.
   EXPECT_EQ(Shell("cat " + seen.File("lines")),
             "ip route 10.200.0.0/24 192.168.9.9 tag 110\n"
             "ip route 10.200.0.0/24 192.168.9.9 tag 110\n");
