@@ -110,8 +110,7 @@ void BenchFromNothing(Bird& bird, size_t nodes, Gateways gateways, int rounds, i
       "%6zu nodes from nothing, %s, median of %d | kernel %7.1f ms | BIRD %7.1f ms | "
       "birdc configure %7.1f ms | podroute / birdc %.2f, birdc / kernel %.1f\n",
       nodes, gateways == Gateways::kOne ? "one gateway  " : "each its own", rounds, Median(kernel),
-      Median(ours), Median(daemon), Median(ours) / Median(daemon),
-      Median(daemon) / Median(kernel));
+      Median(ours), Median(daemon), Median(ours) / Median(daemon), Median(daemon) / Median(kernel));
 }
 
 // One node joins: from the event (a pass that works from what is known) to BIRD's table, as a third
