@@ -13,7 +13,9 @@ HostAgent::HostAgent(const Options& options, HttpTransport& transport,
     : options_(options),
       transport_(transport),
       feed_(transport, clock_, ""),
-      api_server_(api_server_host, clock_) {}
+      api_server_(api_server_host, clock_),
+      reporter_(transport, clock_, options.node_name),
+      pass_events_(options.node_name) {}
 
 HostAgent::~HostAgent() { StopThreads(); }
 
@@ -55,6 +57,7 @@ Status HostAgent::Start() {
 Status HostAgent::Run() {
   api_server_.Start();
   feed_.Start();
+  reporter_.Start();
   Status status = loop_->Run();
   StopThreads();
   if (!status.ok() || !options_.cleanup_on_exit) return status;
@@ -66,7 +69,8 @@ Status HostAgent::Run() {
 
 void HostAgent::StopThreads() {
   api_server_.Stop();
-  feed_.Stop();
+  feed_.Stop();  // And the transport with it.
+  reporter_.Stop();
 }
 
 void HostAgent::AfterPass(const PassReport& report) {
@@ -75,6 +79,10 @@ void HostAgent::AfterPass(const PassReport& report) {
   if (report.usable && !std::exchange(usable_, true) && !report.in_place) {
     LOG(WARNING) << "routes are there but for some that failed, pods may start routes="
                  << reconciler.actual().size();
+  }
+  reporter_.Update(reconciler.self(), report.usable);
+  for (NodeEvent& event : pass_events_.After(report, reconciler.refused(), keeper_->shadowed())) {
+    reporter_.Happened(std::move(event));
   }
   if (reconciler.local()) {
     cni_->Update(reconciler.self(), reconciler.refused(), *reconciler.local(), usable_);

@@ -12,7 +12,9 @@
 #include "controller/api_server_addresses.h"
 #include "controller/node_cni.h"
 #include "controller/node_feed.h"
+#include "controller/node_reporter.h"
 #include "controller/options.h"
+#include "controller/pass_events.h"
 #include "controller/route_keeper.h"
 #include "k8sclient/http_transport.h"
 
@@ -58,6 +60,8 @@ class HostAgent {
   NodeFeed feed_;
   ApiServerAddresses api_server_;
   std::unique_ptr<RouteKeeper> keeper_;
+  NodeReporter reporter_;
+  PassEvents pass_events_;
   std::unique_ptr<SignalWatch> signals_;
   bool usable_ = false;
 };

@@ -55,9 +55,11 @@ Status LocalAgent::StartMonitor() {
 
 Status LocalAgent::Run() {
   feed_.Start();
+  reporter_.Start();
   resync_timer_->Arm(options_.resync_period);
   Status status = loop_->Run();
-  feed_.Stop();
+  feed_.Stop();  // And the transport with it.
+  reporter_.Stop();
   if (!status.ok() || !options_.cleanup_on_exit) return status;
   return cni_->RemoveConflist();
 }
@@ -118,8 +120,14 @@ void LocalAgent::Look() {
     Notice(self, result.refused);
     status_->metrics().SetRefused(result.refused);
     if (self != nullptr) status_->SetReady();
+    for (NodeEvent& event : pass_events_.After(PassReport(), result.refused, 0)) {
+      reporter_.Happened(std::move(event));
+    }
   }
   cni_->Update(self, result.refused, *local_, nodes.synced && self != nullptr);
+  // Only what is to be told: a Node without a podCIDR has no network yet.
+  bool has_pod_cidr = self != nullptr && !self->pod_cidrs.empty();
+  if (nodes.synced) reporter_.Update(self, has_pod_cidr);
 }
 
 void LocalAgent::Notice(const std::shared_ptr<const Node>& self,

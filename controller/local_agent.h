@@ -15,7 +15,9 @@
 #include "controller/hint_budget.h"
 #include "controller/node_cni.h"
 #include "controller/node_feed.h"
+#include "controller/node_reporter.h"
 #include "controller/options.h"
+#include "controller/pass_events.h"
 #include "k8sclient/http_transport.h"
 #include "routing/kernel_monitor.h"
 #include "routing/local_network.h"
@@ -38,7 +40,11 @@ class LocalAgent {
 
  private:
   LocalAgent(const Options& options, HttpTransport& transport)
-      : options_(options), transport_(transport), feed_(transport, clock_, options.node_name) {}
+      : options_(options),
+        transport_(transport),
+        feed_(transport, clock_, options.node_name),
+        reporter_(transport, clock_, options.node_name),
+        pass_events_(options.node_name) {}
   Status Start();
   Status StartMonitor();
   void OnHints();
@@ -55,6 +61,8 @@ class LocalAgent {
   std::unique_ptr<KernelMonitor> monitor_;
   std::unique_ptr<NodeCni> cni_;
   NodeFeed feed_;
+  NodeReporter reporter_;
+  PassEvents pass_events_;
   std::unique_ptr<SignalWatch> signals_;
   std::unique_ptr<Timer> resync_timer_, look_timer_;
   HintBudget hint_budget_{clock_};

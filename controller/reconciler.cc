@@ -123,6 +123,7 @@ bool Reconciler::ReadWorld(PassReport* report, bool* local_changed) {
 bool Reconciler::Readable(const Status& status, PassReport* report) {
   if (status.ok()) return true;
   report->read_error = status.code();
+  report->first_error = status.message();
   report->next_in = read_backoff_.Next();
   if (std::exchange(read_error_, status.message()) != status.message()) {
     LOG(ERROR) << "cannot read what is there, no route is changed backend="
@@ -174,6 +175,10 @@ void Reconciler::Account(const RouteResult& result, PassReport* report) {
   if (!result.status.ok()) {
     ++report->failed;
     ++report->errors[result.status.code()];
+    if (report->first_error.empty()) {
+      report->first_error = std::string(RouteActionName(change.action)) + " " +
+                            change.route.dst.ToString() + ": " + result.status.message();
+    }
     if (retries_.Failed(change.route.dst, result.status) && loud) {
       LOG(ERROR) << "route failed action=" << RouteActionName(change.action) << " "
                  << Describe(change.route) << " error=\"" << result.status.message() << "\"";

@@ -52,6 +52,7 @@ struct PassReport {
   bool is_repair = false;
   std::map<StatusCode, size_t> errors;    // Of changes that failed; none for those we cancelled.
   std::optional<StatusCode> read_error;   // What is there could not be read.
+  std::string first_error;                // Of all these, in a line; empty: none.
   std::optional<Duration> event_latency;  // From the first byte of the oldest change to its routes.
   std::optional<Duration> next_in;        // When another pass is due although nothing will say so.
 };

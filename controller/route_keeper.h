@@ -63,7 +63,8 @@ class RouteKeeper {
   Result<RemovedCounts> RemoveAllOwned();
 
   const Reconciler& reconciler() const { return *reconciler_; }
-  KernelBackend* kernel() { return kernel_; }  // Null: another backend.
+  size_t shadowed() const { return shadowed_.size(); }  // Of our routes, as last looked at.
+  KernelBackend* kernel() { return kernel_; }           // Null: another backend.
 
  private:
   RouteKeeper(EventLoop& loop, Clock& clock, RouteKeeperSetup setup);

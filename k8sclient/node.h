@@ -17,6 +17,10 @@ inline constexpr size_t kMaxPodCidrs = 8;         // The API allows one per fami
 inline constexpr size_t kMaxNodeAddresses = 32;
 inline constexpr size_t kMaxFieldBytes = 256;  // Any other text; longer ones are cut.
 
+// Keeps pods off a node until its network works: put there by whoever makes the node, taken away by
+// us.
+inline constexpr char kStartupTaint[] = "podroute.io/network-unavailable";
+
 struct NetworkUnavailableCondition {
   std::string status;  // "True", "False", "Unknown"
   std::string reason;
@@ -40,6 +44,8 @@ struct Node {
   size_t addresses_total = 0;             // All types, kept or not.
   bool name_too_long = false;
   std::optional<NetworkUnavailableCondition> network_unavailable;
+  // Which of spec.taints, counted from 0, has the key kStartupTaint.
+  std::optional<size_t> startup_taint;
 
   bool operator==(const Node&) const = default;
 };

@@ -45,6 +45,8 @@ constexpr Field kFields[] = {
     {P::kAnnotations, "k8s.io/initial-events-end", P::kInitialEventsEnd},
     {P::kSpec, "podCIDR", P::kPodCidr},
     {P::kSpec, "podCIDRs", P::kPodCidrs},
+    {P::kSpec, "taints", P::kTaints},
+    {P::kTaint, "key", P::kTaintKey},
     {P::kStatus, "addresses", P::kAddresses},
     {P::kStatus, "conditions", P::kConditions},
     {P::kAddress, "type", P::kAddressType},
@@ -76,6 +78,8 @@ P ElementOf(P place) {
       return P::kObject;
     case P::kPodCidrs:
       return P::kPodCidrsEntry;
+    case P::kTaints:
+      return P::kTaint;
     case P::kAddresses:
       return P::kAddress;
     case P::kConditions:
@@ -119,6 +123,7 @@ bool NodeSax::Enter(JsonPlace place) {
     object = {};
     object.present = true;
     pod_cidr_.clear();
+    taints_ = 0;
   }
   if (place == P::kItems) list_has_items = true;
   if (place == P::kAddress || place == P::kCondition) {
@@ -143,6 +148,7 @@ bool NodeSax::StartArray() {
 bool NodeSax::EndObject(unsigned /*members*/) {
   if (std::exchange(skipped_, false)) return true;
   P ended = levels_[--depth_];
+  if (ended == P::kTaint) ++taints_;
   if (ended == P::kAddress) EndAddress();
   if (ended == P::kCondition) EndCondition();
   if (ended == P::kObject) {
@@ -247,6 +253,9 @@ void NodeSax::SetText(JsonPlace place, std::string_view text) {
     case P::kPodCidrsEntry:
       AddPodCidr(text);
       break;
+    case P::kTaintKey:
+      if (text == kStartupTaint) object.node.startup_taint = taints_;
+      break;
     case P::kAddressType:
     case P::kConditionType:
       type_ = Cut(text);
@@ -300,8 +309,14 @@ void NodeSax::Forget(JsonPlace place) {
     case P::kAnnotations:
       object.initial_events_end = false;
       break;
+    case P::kTaints:
+      taints_ = 0;
+      node.startup_taint.reset();
+      break;
     case P::kSpec:
       pod_cidr_.clear();
+      taints_ = 0;
+      node.startup_taint.reset();
       [[fallthrough]];
     case P::kPodCidrs:
       node.pod_cidrs.clear();

@@ -41,6 +41,7 @@ struct Contender {
   std::vector<Plugin> chain;
   std::vector<double> add_ms;
   std::vector<double> del_ms;
+  std::vector<double> adds_per_second;
 };
 
 double Median(std::vector<double> values) {
@@ -172,21 +173,25 @@ std::vector<Contender> Contenders(const TempDir& dir) {
       R"({"hostPort":HOSTPORT,"containerPort":80,"protocol":"tcp"}]})";
   const std::string masquerade = R"("ipMasq":true,)";
   std::vector<Contender> contenders = {
-      {"ours", {{ours, Config(dir, "ours0", "10.1.0.0/16")}}, {}, {}},
-      {"bare", {{Absolute("tests/bench/bare_plug"), Config(dir, "bare0", "10.2.0.0/16")}}, {}, {}},
-      {"ours-hostPort", {{ours, Config(dir, "ours1", "10.4.0.0/16", port + ",")}}, {}, {}},
-      {"ours-ipMasq", {{ours, Config(dir, "ours2", "10.5.0.0/16", masquerade)}}, {}, {}}};
+      {"ours", {{ours, Config(dir, "ours0", "10.1.0.0/16")}}, {}, {}, {}},
+      {"bare",
+       {{Absolute("tests/bench/bare_plug"), Config(dir, "bare0", "10.2.0.0/16")}},
+       {},
+       {},
+       {}},
+      {"ours-hostPort", {{ours, Config(dir, "ours1", "10.4.0.0/16", port + ",")}}, {}, {}, {}},
+      {"ours-ipMasq", {{ours, Config(dir, "ours2", "10.5.0.0/16", masquerade)}}, {}, {}, {}}};
   if (!HasReference()) {
     std::printf("no reference: install Debian's containernetworking-plugins and iptables\n");
     return contenders;
   }
   const Plugin portmap = {std::string(kReferenceDir) + "/portmap",
                           R"({"cniVersion":"1.0.0","name":"ref1","type":"portmap",)" + port + "}"};
-  contenders.push_back({"reference", {{bridge, Config(dir, "ref0", "10.3.0.0/16")}}, {}, {}});
+  contenders.push_back({"reference", {{bridge, Config(dir, "ref0", "10.3.0.0/16")}}, {}, {}, {}});
   contenders.push_back(
-      {"reference-hostPort", {{bridge, Config(dir, "ref1", "10.6.0.0/16")}, portmap}, {}, {}});
+      {"reference-hostPort", {{bridge, Config(dir, "ref1", "10.6.0.0/16")}, portmap}, {}, {}, {}});
   contenders.push_back(
-      {"reference-ipMasq", {{bridge, Config(dir, "ref2", "10.7.0.0/16", masquerade)}}, {}, {}});
+      {"reference-ipMasq", {{bridge, Config(dir, "ref2", "10.7.0.0/16", masquerade)}}, {}, {}, {}});
   return contenders;
 }
 
@@ -199,8 +204,11 @@ void PrintRatio(const std::vector<Contender>& contenders, const std::string& slo
   auto a = find(slow);
   auto b = find(quick);
   if (a == contenders.end() || b == contenders.end()) return;
-  std::printf("%s / %s: ADD %.2f, DEL %.2f\n", slow.c_str(), quick.c_str(),
+  std::printf("%s / %s: ADD %.2f, DEL %.2f", slow.c_str(), quick.c_str(),
               Median(a->add_ms) / Median(b->add_ms), Median(a->del_ms) / Median(b->del_ms));
+  double rate = Median(a->adds_per_second);
+  if (rate > 0) std::printf(", rate 1/%.1f", Median(b->adds_per_second) / rate);
+  std::printf("\n");
 }
 
 int Main(bool quick) {
@@ -219,9 +227,14 @@ int Main(bool quick) {
     contender.del_ms.clear();
   }
   RunRounds(contenders, quick ? 2 : 60);
+  for (int round = 0; round < (quick ? 1 : 3); ++round) {
+    for (Contender& contender : contenders) {
+      if (contender.chain.size() != 1 || contender.name == "bare") continue;
+      contender.adds_per_second.push_back(Rate(contender, quick ? 8 : 200, 8));
+    }
+  }
   for (const Contender& contender : contenders) {
-    bool alone = contender.chain.size() == 1 && contender.name != "bare";
-    double rate = alone ? Rate(contender, quick ? 8 : 200, 8) : 0;
+    double rate = Median(contender.adds_per_second);
     std::printf("%-18s ADD p50 %6.2f ms   DEL p50 %6.2f ms", contender.name.c_str(),
                 Median(contender.add_ms), Median(contender.del_ms));
     if (rate > 0) std::printf("   ADDs, 8 at a time %7.1f/s", rate);

@@ -167,7 +167,8 @@ TEST_F(AgentOutageTest, AServerThatIsKilledIsTriedOnceInEachBackoffStepAndFoundA
   auto again = ServerProcess::Start({.extra_flags = {"--port=" + std::to_string(port)}});
   ASSERT_TRUE(again.ok()) << again.status().message();
   server_ = std::move(*again);
-  PutNodes({UsualNode(1), UsualNode(2), UsualNode(3), UsualNode(4)});
+  // Its versions begin where the old one's did; node4 comes at one that the old one never had.
+  PutNodes({UsualNode(1), UsualNode(2), UsualNode(3), {"filler", {}, {}}, UsualNode(4)});
   EXPECT_TRUE(RoutesBecome(UsualRoutes(2, 4)));
   EXPECT_EQ(kernel_->Count("del"), 0);
 }

@@ -423,5 +423,26 @@ TEST(NodeDecoderTest, TextsMayBeListsOrSingleNodes) {
   }
 }
 
+TEST(NodeDecoderTest, TheStartupTaintIsFoundWhereItStands) {
+  auto node = [](const std::string& taints) {
+    Result<NodeListPage> page = DecodeText(
+        R"({"kind":"NodeList","metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"n"},)"
+        R"("spec":{"taints":)" +
+        taints + "}}]}");
+    EXPECT_TRUE(page.ok()) << page.status().message();
+    return page.ok() && page->nodes.size() == 1 ? page->nodes[0].startup_taint
+                                                : std::optional<size_t>(99);
+  };
+  const std::string ours = R"({"key":"podroute.io/network-unavailable","effect":"NoSchedule"})";
+  const std::string other = R"({"key":"a","value":"podroute.io/network-unavailable"})";
+  EXPECT_EQ(node("[" + ours + "]"), std::optional<size_t>(0));
+  EXPECT_EQ(node("[" + other + "," + other + "," + ours + "," + other + "]"),
+            std::optional<size_t>(2));
+  for (const char* none : {"[]", "null", "{}", "[1,\"x\",[]]"}) {
+    EXPECT_EQ(node(none), std::nullopt) << none;
+  }
+  EXPECT_EQ(node("[" + other + "]"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace podroute

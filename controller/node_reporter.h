@@ -1,0 +1,93 @@
+// Tells the API server how this node's network is: the condition NetworkUnavailable, the start-up
+// taint, Events.
+#ifndef PODROUTE_CONTROLLER_NODE_REPORTER_H_
+#define PODROUTE_CONTROLLER_NODE_REPORTER_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "controller/event_correlator.h"
+#include "k8sclient/http_transport.h"
+#include "k8sclient/node.h"
+#include "k8sclient/node_writes.h"
+
+namespace podroute {
+
+// What the condition should be made; nullopt: it is left as it is. It is made False when the
+// network works and it is not False yet, whoever made it so. It is made True only where it says
+// RouteCreated and was made False by this process: another program's False (CalicoIsUp,
+// FlannelIsUp) is never touched. Pure.
+std::optional<bool> WantedCondition(const Node& self, bool works, bool made_false_by_us);
+
+struct ReporterCounts {
+  std::atomic<uint64_t> condition_writes{0}, taints_removed{0}, events_written{0},
+      events_dropped{0}, failures{0};
+};
+
+// A thread of its own does the talking: nothing here makes the loop wait. Writes only when there is
+// something to change; what fails is tried again with backoff (1 s to 1 min, never sooner than the
+// server asks), and a permission that is missing is said once and asked for again every 10 min.
+class NodeReporter {
+ public:
+  // `works` must have been false for so long before the condition is made True.
+  static constexpr Duration kGrace = std::chrono::seconds(10);
+  static constexpr size_t kMostEvents = 256;  // Waiting; more are dropped, and counted.
+
+  // The transport and the clock must outlive this. `node`: this machine's Node.
+  NodeReporter(HttpTransport& transport, Clock& clock, std::string node);
+  ~NodeReporter() { Stop(); }
+  void Start();
+  // After the transport's Shutdown, which ends a request that is under way.
+  void Stop();
+
+  // Any thread; these never block on the network. `self` null: there is no such Node.
+  void Update(std::shared_ptr<const Node> self, bool works);
+  void Happened(NodeEvent event);
+
+  const ReporterCounts& counts() const { return counts_; }
+
+ private:
+  void Run();
+  bool Work(std::unique_lock<std::mutex>& lock);
+  bool WriteCondition(std::unique_lock<std::mutex>& lock);
+  bool RemoveTaint(std::unique_lock<std::mutex>& lock);
+  bool WriteEvent(std::unique_lock<std::mutex>& lock);
+  void Failed(const char* what, const ApiError& error);
+  void Wait(std::unique_lock<std::mutex>& lock);
+
+  HttpTransport& transport_;
+  Clock& clock_;
+  const std::string node_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  std::shared_ptr<const Node> self_;
+  bool works_ = false;
+  std::optional<MonotonicTime> broken_since_;
+  std::deque<NodeEvent> events_;
+  std::thread thread_;
+
+  // The thread's alone.
+  Backoff backoff_;
+  std::optional<MonotonicTime> not_before_;
+  EventCorrelator correlator_;
+  bool made_false_ = false;
+  std::shared_ptr<const Node> condition_written_for_, taint_removed_for_;
+  std::optional<bool> condition_written_;
+  std::string said_;
+  ReporterCounts counts_;
+};
+
+}  // namespace podroute
+
+#endif  // PODROUTE_CONTROLLER_NODE_REPORTER_H_

@@ -1,0 +1,138 @@
+// What `podroute run` tells the API server of its node, end to end.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "controller/node_reporter.h"
+#include "tests/controller/agent_test_util.h"
+
+namespace podroute {
+namespace {
+
+Node WithCondition(const std::string& status, const std::string& reason) {
+  Node node;
+  if (!status.empty()) node.network_unavailable = NetworkUnavailableCondition{status, reason};
+  return node;
+}
+
+TEST(WantedConditionTest, OnlyOursBecomesTrueAndOnlyWhatIsNotFalseBecomesFalse) {
+  struct Case {
+    const char *status, *reason;
+    bool works, made_false_by_us;
+    std::optional<bool> wanted;
+  } cases[] = {
+      {"", "", true, false, true},
+      {"True", "NoRouteCreated", true, false, true},
+      {"Unknown", "", true, false, true},
+      {"True", "CalicoIsDown", true, false, true},
+      {"False", "RouteCreated", true, false, std::nullopt},
+      {"False", "CalicoIsUp", true, false, std::nullopt},
+      {"False", "RouteCreated", false, true, false},
+      {"False", "RouteCreated", false, false, std::nullopt},
+      {"False", "FlannelIsUp", false, true, std::nullopt},
+      {"True", "NoRouteCreated", false, true, std::nullopt},
+      {"", "", false, false, std::nullopt},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(WantedCondition(WithCondition(c.status, c.reason), c.works, c.made_false_by_us),
+              c.wanted)
+        << c.status << " " << c.reason << " works=" << c.works;
+  }
+}
+
+class AgentReportTest : public AgentTest {
+ protected:
+  std::string Kubectl(const std::string& arguments) {
+    return Shell("kubectl --kubeconfig=" + server_->kubeconfig() +
+                 " --cache-dir=" + dir_->File("cache") + " " + arguments);
+  }
+  std::string Condition(const std::string& node) {
+    return Kubectl("get node " + node +
+                   " -o jsonpath='{range .status.conditions[?(@.type==\"NetworkUnavailable\")]}"
+                   "{.status} {.reason}{end}'");
+  }
+  std::string Taints(const std::string& node) {
+    return Kubectl("get node " + node + " -o jsonpath='{.spec.taints[*].key}'");
+  }
+};
+
+TEST_F(AgentReportTest, TheConditionIsSetOnceAndOfThisNodeOnly) {
+  StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
+  PutNodes({UsualNode(1), UsualNode(2), UsualNode(3)});
+  StartAgentAndWait();
+  ASSERT_TRUE(Says("condition set node=node1 type=NetworkUnavailable status=False"));
+  EXPECT_EQ(Condition("node1"), "False RouteCreated");
+  EXPECT_EQ(Condition("node2"), "");
+  // Other Nodes' events, and passes, write nothing.
+  DeleteNode("node3");
+  ASSERT_TRUE(RoutesBecome(UsualRoutes(2, 2)));
+  EXPECT_EQ(StopAgent(), 0);
+  EXPECT_EQ(agent().Says("condition set"), 1);
+  // Nor does another start.
+  StartAgentAndWait();
+  PutNode(UsualNode(4));
+  ASSERT_TRUE(Eventually("a route",
+                         [&] { return OurRoutes().find("10.244.4.0/24") != std::string::npos; }));
+  EXPECT_EQ(StopAgent(), 0);
+  EXPECT_EQ(agent().Says("condition set"), 0);
+  EXPECT_EQ(Condition("node1"), "False RouteCreated");
+}
+
+TEST_F(AgentReportTest, TheStartupTaintGoesOnceTheNetworkWorksAndOthersStay) {
+  StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
+  PutNodes({UsualNode(1), UsualNode(2)});
+  Kubectl(
+      "taint node node1 a=b:NoSchedule podroute.io/network-unavailable=:NoSchedule "
+      "c=d:NoExecute");
+  StartAgentAndWait();
+  ASSERT_TRUE(Says("taint removed node=node1 key=podroute.io/network-unavailable"));
+  EXPECT_EQ(Taints("node1").find("podroute.io"), std::string::npos);
+  EXPECT_NE(Taints("node1").find("a"), std::string::npos);
+  EXPECT_NE(Taints("node1").find("c"), std::string::npos);
+  // It may be put there again.
+  Kubectl("taint node node1 podroute.io/network-unavailable=:NoSchedule");
+  EXPECT_TRUE(Says("taint removed node=node1 key=podroute.io/network-unavailable", 2));
+}
+
+TEST_F(AgentReportTest, ARefusalOfThisNodeIsAnEventThatDescribeShows) {
+  StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
+  PutNodes({UsualNode(2)});
+  // node1 is the younger one, and what it claims is node2's.
+  TestNode self = UsualNode(1);
+  self.pod_cidrs = {"10.244.2.0/24"};
+  self.created = "2026-06-01T00:00:00Z";
+  PutNode(self);
+  StartAgent();
+  ASSERT_TRUE(Eventually("an Event", [&] {
+    return Kubectl("describe node node1").find("OverlapsNode") != std::string::npos;
+  }));
+  std::string described = Kubectl("describe node node1");
+  EXPECT_NE(described.find("Warning"), std::string::npos) << described;
+  EXPECT_NE(described.find("10.244.2.0/24 is already node2's"), std::string::npos) << described;
+  EXPECT_NE(described.find("podroute"), std::string::npos) << described;
+  EXPECT_EQ(Kubectl("describe node node2").find("OverlapsNode"), std::string::npos);
+}
+
+TEST_F(AgentReportTest, WithoutPermissionItGoesOnAndSaysSoOnce) {
+  StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
+  PutNodes({UsualNode(1), UsualNode(2)});
+  Order("POST",
+        "faults?path=/api/v1/nodes/node1/status&method=PATCH&kind=status&status=403&count=-1");
+  StartAgentAndWait();
+  ASSERT_TRUE(Says("cannot set the condition NetworkUnavailable node=node1"));
+  PutNode(UsualNode(3));
+  ASSERT_TRUE(RoutesBecome(UsualRoutes(2, 3)));
+  EXPECT_EQ(StopAgent(), 0);
+  EXPECT_EQ(agent().Says("cannot set the condition"), 1);
+}
+
+TEST_F(AgentReportTest, LocalModeSetsItToo) {
+  StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
+  PutNodes({UsualNode(1), UsualNode(2)});
+  StartAgent({"--mode=local"});
+  ASSERT_TRUE(Says("condition set node=node1"));
+  EXPECT_EQ(Condition("node1"), "False RouteCreated");
+}
+
+}  // namespace
+}  // namespace podroute
