@@ -9,8 +9,8 @@
 
 namespace podroute {
 
-Status EnsureSysctl(const std::string& name, std::string_view value) {
-  std::string path = "/proc/sys/" + name;
+Status EnsureSysctl(const std::string& name, std::string_view value, const std::string& dir) {
+  std::string path = dir + "/" + name;
   UniqueFd reader(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!reader) return Status::FromErrno(errno, "read " + path);
   char buffer[64];

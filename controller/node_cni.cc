@@ -125,7 +125,7 @@ void NodeCni::FindUplinks() {
 }
 
 void NodeCni::EnableForwarding() {
-  std::vector<SysctlProblem> problems = EnableForwardingV4();
+  std::vector<SysctlProblem> problems = EnableForwardingV4(options_.sysctl_dir);
   bool v6 = std::any_of(pod_cidrs_.begin(), pod_cidrs_.end(),
                         [](const IpPrefix& pod_cidr) { return !pod_cidr.is_v4(); });
   if (v6) {
@@ -133,7 +133,9 @@ void NodeCni::EnableForwarding() {
     for (const LocalLink& link : LinksByIndex(Ask(FindAdvertisedLinks), local_)) {
       names.push_back(link.name);
     }
-    for (SysctlProblem& problem : EnableForwardingV6(names)) problems.push_back(std::move(problem));
+    for (SysctlProblem& problem : EnableForwardingV6(options_.sysctl_dir, names)) {
+      problems.push_back(std::move(problem));
+    }
     if (mtu_ != 0 && mtu_ < kLeastIpv6Mtu) {
       SayOnce("pods can have no IPv6 with an MTU of " + std::to_string(mtu_) + ", it needs 1280");
     }

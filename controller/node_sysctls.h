@@ -14,17 +14,18 @@ struct SysctlProblem {
   Status status;
 };
 
-// In the network namespace of the calling thread. What is right already is not written. What cannot
-// be set is returned, and the rest is done even so.
+// In the network namespace of the calling thread; `dir` is where its /proc/sys can be written. What is
+// right already is not written. What cannot be set is returned, and the rest is done even so.
 //
 // net.ipv4.ip_forward=1.
-std::vector<SysctlProblem> EnableForwardingV4();
+std::vector<SysctlProblem> EnableForwardingV4(const std::string& dir);
 
 // net.ipv6.conf.all.forwarding=1. A kernel that forwards takes no router advertisements on a link
 // whose accept_ra is 1, and drops the default routes that it had from them (Linux,
 // rt6_purge_dflt_routers): so before, accept_ra becomes 2 where it is 1 on `uplinks` (names). Where
 // forwarding is on already nothing is changed: that was somebody's decision.
-std::vector<SysctlProblem> EnableForwardingV6(const std::vector<std::string>& uplinks);
+std::vector<SysctlProblem> EnableForwardingV6(const std::string& dir,
+                                              const std::vector<std::string>& uplinks);
 
 }  // namespace podroute
 

@@ -50,6 +50,8 @@ DEFINE_string(cni_conf_dir, "/etc/cni/net.d",
               "where the CNI network configuration is installed; empty: it is not");
 DEFINE_string(cni_plugin, "",
               "the CNI plugin to install; empty: podroute-cni beside this executable");
+DEFINE_string(sysctl_dir, "/proc/sys",
+              "where kernel settings are read and written; a container's /proc/sys is read-only");
 DEFINE_string(cni_mtu, "0", "MTU of pods' interfaces; 0: that of the link to the other nodes");
 
 namespace podroute {
@@ -78,6 +80,7 @@ const std::map<std::string, std::vector<std::string>>& FlagVerbs() {
         {"cni_conf_dir", {"run", "cleanup"}},
         {"cni_plugin", {"run"}},
         {"cni_mtu", {"run"}},
+        {"sysctl_dir", {"run"}},
     };
     for (auto& [flag, its_verbs] : ListRouterFlags()) all->emplace(flag, std::move(its_verbs));
     return all;
@@ -383,6 +386,10 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
   options.cni_bin_dir = FLAGS_cni_bin_dir;
   options.cni_conf_dir = FLAGS_cni_conf_dir;
   options.cni_plugin = FLAGS_cni_plugin;
+  options.sysctl_dir = FLAGS_sysctl_dir;
+  if (!options.sysctl_dir.starts_with('/')) {
+    return Wrong("--sysctl_dir=" + Printable(options.sysctl_dir) + ": not an absolute path");
+  }
   for (const std::string* path : {&options.cni_bin_dir, &options.cni_conf_dir}) {
     if (path->empty() || path->front() == '/') continue;
     return Wrong("--cni_" + std::string(path == &options.cni_bin_dir ? "bin" : "conf") +

@@ -39,6 +39,7 @@ struct Options {
   std::string cni_bin_dir, cni_conf_dir;  // Empty: that half is not installed.
   std::string cni_plugin;                 // Empty: the one that came with this executable.
   uint32_t cni_mtu = 0;                   // Bytes; 0: the uplink's.
+  std::string sysctl_dir;                 // Where kernel settings are written.
 };
 
 // One flag as `podroute help` and docs/reference.md show it.

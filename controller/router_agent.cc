@@ -24,7 +24,7 @@ RouterAgent::RouterAgent(const Options& options, HttpTransport& transport,
       transport_(transport),
       feed_(transport, clock_, ""),
       api_server_(api_server_host, clock_),
-      sysctls_(options.router.set_sysctls) {}
+      sysctls_(options.router.set_sysctls, options.sysctl_dir) {}
 
 RouterAgent::~RouterAgent() {
   Stop();

@@ -69,10 +69,10 @@ void RouterSysctls::Look(const RouteSet& routes) {
   std::set<std::string> keys = LinksAndFamilies(routes);
   if (std::includes(seen_.begin(), seen_.end(), keys.begin(), keys.end())) return;
   seen_.insert(keys.begin(), keys.end());
-  for (const RouterSetting& setting : CheckRouterSettings(routes)) {
+  for (const RouterSetting& setting : CheckRouterSettings(routes, root_)) {
     std::string name = SysctlName(setting.name);
-    Status status =
-        set_ ? EnsureSysctl(setting.name, setting.should) : Status(StatusCode::kUnsupported, "");
+    Status status = set_ ? EnsureSysctl(setting.name, setting.should, root_)
+                         : Status(StatusCode::kUnsupported, "");
     if (status.ok()) {
       LOG(INFO) << "kernel setting changed " << Printable(name) << "=" << setting.should
                 << " was=" << setting.is;

@@ -17,8 +17,8 @@ struct RouterSetting {
   std::string why;
 };
 
-// In the network namespace of the calling thread; `root` is /proc/sys but for tests. For the
-// families of the routes and the links that they leave by:
+// In the network namespace of the calling thread, whose /proc/sys is at `root`. For the families of the
+// routes and the links that they leave by:
 // - forwarding, or nothing reaches any pod;
 // - send_redirects: nodes and router share a link, so that the kernel tells nodes to go directly to
 //   each other, for single addresses, past the router's routes and filters. It does so when the
@@ -26,13 +26,13 @@ struct RouterSetting {
 // - rp_filter=1 (strict; the larger of the link's and that of "all" counts): what comes back by
 //   another link than the route to its source says is dropped.
 std::vector<RouterSetting> CheckRouterSettings(const RouteSet& routes,
-                                               const std::string& root = "/proc/sys");
+                                               const std::string& root);
 
 // One thread.
 class RouterSysctls {
  public:
-  // `set`: they are set, instead of warned about.
-  explicit RouterSysctls(bool set) : set_(set) {}
+  // `set`: they are set, instead of warned about. `root` as above.
+  RouterSysctls(bool set, std::string root) : set_(set), root_(std::move(root)) {}
 
   // Says, or sets, what is wrong for these routes; the same thing once. Cheap while the routes
   // leave by the links that they left by before.
@@ -42,6 +42,7 @@ class RouterSysctls {
 
  private:
   const bool set_;
+  const std::string root_;
   std::set<std::string> seen_;  // Links and families that were looked at.
   std::set<std::string> said_;
 };
