@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Takes a bare Debian 12 to a built tree: installs what is missing, then builds everything.
-# Usage: scripts/setup.sh [--no-build]
+# Usage: scripts/setup.sh [--no-build|--product]   (--product: for the two executables only, no tests)
 #
 # Run it as often as you like: it asks apt for packages only when one is missing. As root, or as
 # anybody who may use sudo; only apt runs as root. It needs no systemd and starts no
@@ -8,12 +8,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-build=true
+targets=(//...) tests=true
 case "$#:${1:-}" in
   0:) ;;
-  1:--no-build) build=false ;;
+  1:--no-build) targets=() ;;
+  1:--product) targets=(//controller:podroute //cni:podroute-cni) tests=false ;;
   *)
-    echo "setup.sh: unknown argument '$*'; usage: scripts/setup.sh [--no-build]" >&2
+    echo "setup.sh: unknown argument '$*'; usage: scripts/setup.sh [--no-build|--product]" >&2
     exit 1
     ;;
 esac
@@ -23,20 +24,27 @@ packages=(
   bazel-bootstrap bazel-rules-java bazel-rules-proto g++
   libcpprest-dev libevent-dev libgflags-dev libgoogle-glog-dev libnl-3-dev libnl-route-3-dev libssl-dev
   libyaml-cpp-dev musl-dev prometheus-cpp-dev rapidjson-dev
+)
+test_packages=(
   # the tests; of these daemons they start their own, no service of theirs is needed
   bird2 containernetworking-plugins frr openssh-client openssh-server
   libgmock-dev libgtest-dev prometheus
   clang-format clang-tidy python3 shellcheck
+  python3-kubernetes python3-yaml
+  # the images
+  buildah debootstrap
   # the lab and the demo
   ca-certificates curl iproute2 iptables iputils-ping jq nftables openssl procps util-linux
 )
 # Debian's kubectl cannot be installed beside another package that brings one.
-command -v kubectl >/dev/null || packages+=(kubernetes-client)
+command -v kubectl >/dev/null || test_packages+=(kubernetes-client)
 
 # Others bring these too, and Debian's would take their place.
-command -v containerd >/dev/null || packages+=(containerd)
-command -v runc >/dev/null || packages+=(runc)
-command -v busybox >/dev/null || packages+=(busybox-static)
+command -v containerd >/dev/null || test_packages+=(containerd)
+command -v runc >/dev/null || test_packages+=(runc)
+command -v busybox >/dev/null || test_packages+=(busybox-static)
+
+if $tests; then packages+=("${test_packages[@]}"); fi
 
 fail() {
   echo "setup.sh: $*" >&2
@@ -91,6 +99,6 @@ if ((${#missing[@]} > 0)); then
   install_packages "${missing[@]}"
 fi
 
-if $build; then
-  bazel build //... </dev/null
+if ((${#targets[@]} > 0)); then
+  bazel build "${targets[@]}" </dev/null
 fi
