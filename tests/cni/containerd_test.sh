@@ -4,42 +4,16 @@
 # namespaces, with mounts, sockets and folders of its own; the machine's is not touched.
 # shellcheck source=../lab/test_lib.sh
 source "$(dirname "$0")/../lab/test_lib.sh"
-
-# Of containerd and of the control groups that runc makes.
-group=podroute-test-$$
+# shellcheck source=../lab/containerd_lib.sh
+source "$(dirname "$0")/../lab/containerd_lib.sh"
 
 # --- What runs on the node: containerd_test.sh --on-node GROUP WORK CMD...
 
 on_node() {
-  local work=$2
-  export CONTAINERD_ADDRESS=$work/containerd.sock CONTAINERD_NAMESPACE=$1 CONTAINERD_SNAPSHOTTER=native
+  start_containerd "$1" "$2"
+  make_image "$2/image.tar"
+  ctr image import "$2/image.tar" >/dev/null
   shift 2
-  # The node's /sys shows its own links, but has no control groups: they are in the one below.
-  umount /sys
-  # ctr knows the usual places only. Elsewhere /etc and /opt are as they were.
-  mkdir -p "$work"/{etc,opt/cni/bin,root,state}
-  cp -a /etc/. "$work/etc"
-  mkdir -p "$work/etc/cni/net.d"
-  mount --bind "$work/etc" /etc
-  mount --bind "$work/opt" /opt
-  mount --bind "$PODROUTE_CNI_BIN_DIR" /opt/cni/bin
-  mount --bind "$PODROUTE_CNI_CONF_DIR" /etc/cni/net.d
-  cat >"$work/config.toml" <<TOML
-version = 2
-root = "$work/root"
-state = "$work/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-  address = "$CONTAINERD_ADDRESS"
-[ttrpc]
-  address = "$CONTAINERD_ADDRESS.ttrpc"
-TOML
-  containerd --config "$work/config.toml" >"$work/log" 2>&1 &
-  containerd=$!
-  trap 'kill $containerd; wait $containerd || true' EXIT
-  wait_for 30 ctr version
-  make_image "$work/image.tar"
-  ctr image import "$work/image.tar" >/dev/null
   "$@"
 }
 
@@ -105,23 +79,6 @@ fi
 
 # --- The cases.
 
-need_containers() {
-  local program
-  for program in containerd containerd-shim-runc-v2 ctr runc busybox; do
-    command -v "$program" >/dev/null || skip "there is no $program: apt-get install containerd runc busybox-static"
-  done
-  ((EUID == 0)) || skip "containerd needs root"
-  [[ $(head -c 65536 "$(command -v busybox)" | tr -d '\0' | grep -c ld-linux) == 0 ]] ||
-    skip "busybox is linked dynamically: apt-get install busybox-static"
-  local made=false hierarchy
-  while read -r hierarchy; do
-    if mkdir "$hierarchy/$group" 2>/dev/null; then made=true; fi
-  done < <(hierarchies)
-  $made || skip "runc needs control groups, and this process may make none"
-}
-
-hierarchies() { awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts; }
-
 cluster_up() {
   work=$(mktemp -d)
   # shellcheck disable=SC2064,SC2031  # now; and it is this subshell's
@@ -129,13 +86,6 @@ cluster_up() {
   need_containers
   lab_up --nodes 2 --dual-stack
   wait_for 10 lab exec master1 test -e /run/cni/net.d/10-podroute.conflist
-}
-
-remove_groups() {  # the innermost first; with the lab their processes have gone
-  local hierarchy
-  while read -r hierarchy; do
-    [[ ! -d $hierarchy/$group ]] || find "$hierarchy/$group" -depth -type d -exec rmdir {} + || true
-  done < <(hierarchies)
 }
 
 on_master() { lab exec master1 unshare --mount bash "$(realpath "$0")" --on-node "$group" "$work/node" "$@"; }
