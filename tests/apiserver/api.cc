@@ -140,17 +140,36 @@ RequestKind Api::Classify(const ApiRequest& request) {
   return {std::string(Verb(request, !target->name.empty())), std::string(target->type->plural)};
 }
 
+Access Api::AccessOf(const std::string& user, const ApiRequest& request, const Target& target) {
+  Access access{user,
+                std::string(Verb(request, !target.name.empty())),
+                std::string(target.type->group),
+                std::string(target.type->plural),
+                target.ns,
+                target.name};
+  if (!target.subresource.empty()) access.resource += "/" + target.subresource;
+  // A collection that is narrowed to one name is asked for by that name.
+  constexpr std::string_view kByName = "metadata.name=";
+  const std::string& selector = request.Query("fieldSelector");
+  if (access.name.empty() && selector.starts_with(kByName) &&
+      selector.find(',') == std::string::npos) {
+    access.name = selector.substr(kByName.size());
+  }
+  return access;
+}
+
 ApiResponse Api::Handle(const ApiRequest& request) {
   std::optional<std::string> user =
       authenticator_->User(request.authorization, request.certificate_user);
   if (!user) return ErrorResponse(request, Unauthorized());
   std::optional<Target> target = ParsePath(request);
-  if (!authenticator_->Allowed(*user) && !IsPublic(request.path)) {
-    if (!target) {
-      return ErrorResponse(request, ForbiddenPath(*user, "get", request.path));
+  if (target) {
+    Access access = AccessOf(*user, request, *target);
+    if (!authenticator_->Allowed(access)) {
+      return ErrorResponse(request, Forbidden(access, *target->type));
     }
-    return ErrorResponse(request, Forbidden(*user, Verb(request, !target->name.empty()),
-                                            *target->type, target->ns, target->name));
+  } else if (!IsPublic(request.path) && !authenticator_->Allowed(*user)) {
+    return ErrorResponse(request, ForbiddenPath(*user, "get", request.path));
   }
   return target ? HandleResource(request, *target) : HandlePath(request);
 }

@@ -79,6 +79,7 @@ class Api {
   void CreateDefaultNamespaces();
 
   const ApiOptions& options() const { return options_; }
+  const Authenticator& authenticator() const { return *authenticator_; }
 
  private:
   // What a path under /api or /apis names.
@@ -91,6 +92,7 @@ class Api {
   };
 
   static std::optional<Target> ParsePath(const ApiRequest& request);
+  static Access AccessOf(const std::string& user, const ApiRequest& request, const Target& target);
 
   ApiResponse HandlePath(const ApiRequest& request);
   ApiResponse HandleResource(const ApiRequest& request, const Target& target);

@@ -70,14 +70,13 @@ ApiError BadRequest(std::string message) {
 
 ApiError Unauthorized() { return {401, "Unauthorized", "Unauthorized", std::nullopt, ""}; }
 
-ApiError Forbidden(std::string_view user, std::string_view verb, const ResourceType& type,
-                   std::string_view ns, std::string_view name) {
+ApiError Forbidden(const Access& access, const ResourceType& type) {
   std::string message = type.QualifiedName();
-  if (!name.empty()) message += " \"" + std::string(name) + "\"";
-  message += " is forbidden: User \"" + std::string(user) + "\" cannot " + std::string(verb) +
-             " resource \"" + std::string(type.plural) + "\" in API group \"" +
-             std::string(type.group) + "\"" + WherePhrase(type, ns);
-  return {403, "Forbidden", std::move(message), DetailsOf(type, name), ""};
+  if (!access.name.empty()) message += " \"" + access.name + "\"";
+  message += " is forbidden: User \"" + access.user + "\" cannot " + access.verb + " resource \"" +
+             access.resource + "\" in API group \"" + access.group + "\"" +
+             WherePhrase(type, access.ns);
+  return {403, "Forbidden", std::move(message), DetailsOf(type, access.name), ""};
 }
 
 ApiError ForbiddenPath(std::string_view user, std::string_view verb, std::string_view path) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/apiserver/access.h"
 #include "tests/apiserver/resources.h"
 
 namespace podroute {
@@ -35,8 +36,7 @@ struct ApiError {
 
 ApiError BadRequest(std::string message);
 ApiError Unauthorized();
-ApiError Forbidden(std::string_view user, std::string_view verb, const ResourceType& type,
-                   std::string_view ns, std::string_view name);
+ApiError Forbidden(const Access& access, const ResourceType& type);
 ApiError ForbiddenPath(std::string_view user, std::string_view verb, std::string_view path);
 ApiError NotFound(const ResourceType& type, std::string_view name);
 ApiError AlreadyExists(const ResourceType& type, std::string_view name);

@@ -45,6 +45,11 @@ std::optional<std::string> Authenticator::User(std::string_view authorization,
   return std::string(kAnonymousUser);
 }
 
+bool Authenticator::Allowed(const Access& access) const {
+  if (rules_ != nullptr && Rbac::Rules(access.user)) return rules_->Allowed(access);
+  return Allowed(access.user);
+}
+
 bool Authenticator::Allowed(std::string_view user) const {
   if (user == kAnonymousUser) return anonymous_allowed_;
   return !denied_.contains(user);

@@ -9,6 +9,8 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "tests/apiserver/access.h"
+#include "tests/apiserver/rbac.h"
 
 namespace podroute {
 
@@ -23,6 +25,10 @@ class Authenticator {
   Status AddTokenFile(std::string_view text, std::string_view name);
   // Whoever is known but may do nothing.
   void Deny(std::string user) { denied_.insert(std::move(user)); }
+  // What holds for service accounts; without it they may do what others may. It keeps account, and
+  // must outlive this.
+  void SetRules(Rbac* rules) { rules_ = rules; }
+  const Rbac* rules() const { return rules_; }
   // Requests without credentials may do everything.
   void AllowAnonymous() { anonymous_allowed_ = true; }
 
@@ -33,13 +39,16 @@ class Authenticator {
   std::optional<std::string> User(std::string_view authorization,
                                   std::string_view certificate_user) const;
 
-  // All or nothing for now; this is where rules by verb and resource would stand.
+  // Of resources.
+  bool Allowed(const Access& access) const;
+  // Of anything: all or nothing.
   bool Allowed(std::string_view user) const;
 
  private:
   std::map<std::string, std::string, std::less<>> users_;  // By token.
   std::set<std::string, std::less<>> denied_;
   bool anonymous_allowed_ = false;
+  Rbac* rules_ = nullptr;  // Null: there are none.
 };
 
 }  // namespace podroute

@@ -107,6 +107,10 @@ ApiResponse Control::HandleObjects(const ApiRequest& request) {
 ApiResponse Control::Handle(const ApiRequest& request) {
   std::string_view what = std::string_view(request.path).substr(7);
   if (what == "stats" && request.method == "GET") return StatsResponse();
+  if (what == "rbac" && request.method == "GET") {
+    const Rbac* rules = api_->authenticator().rules();
+    return rules != nullptr ? Answer(200, rules->Json()) : Error(404, "there is no --rbac_file");
+  }
   if (what == "objects") return HandleObjects(request);
   if (what == "faults" && request.method == "DELETE") {
     faults_->Clear();

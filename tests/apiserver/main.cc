@@ -7,8 +7,10 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
+#include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
@@ -25,6 +27,8 @@ DEFINE_int32(ready_fd, -1,
 DEFINE_string(token, "", "bearer tokens of the user \"admin\", comma separated");
 DEFINE_string(token_file, "", "file with lines of token,user");
 DEFINE_string(denied_users, "", "users that are known but may do nothing, comma separated");
+DEFINE_string(rbac_file, "",
+              "List of roles and bindings, JSON; service accounts may do what they say");
 DEFINE_bool(anonymous, false,
             "let requests without credentials do everything (so it is when there are no tokens and "
             "no client CA)");
@@ -89,13 +93,21 @@ Status CheckFlags() {
   return Status::Ok();
 }
 
-Status SetUpUsers(Authenticator* authenticator) {
+// *rules must outlive the authenticator.
+Status SetUpUsers(Authenticator* authenticator, std::optional<Rbac>* rules) {
   for (const std::string& token : SplitCommas(FLAGS_token)) authenticator->AddToken(token, "admin");
   if (!FLAGS_token_file.empty()) {
     PODROUTE_ASSIGN_OR_RETURN(std::string text, ReadFile(FLAGS_token_file));
     PODROUTE_RETURN_IF_ERROR(authenticator->AddTokenFile(text, FLAGS_token_file));
   }
   for (const std::string& user : SplitCommas(FLAGS_denied_users)) authenticator->Deny(user);
+  if (!FLAGS_rbac_file.empty()) {
+    PODROUTE_ASSIGN_OR_RETURN(std::string text, ReadFile(FLAGS_rbac_file));
+    Result<Rbac> parsed = Rbac::Parse(text);
+    if (!parsed.ok()) return parsed.status().WithContext(FLAGS_rbac_file);
+    rules->emplace(std::move(*parsed));
+    authenticator->SetRules(&**rules);
+  }
   bool open = !authenticator->has_tokens() && FLAGS_client_ca.empty();
   if (FLAGS_anonymous || open) authenticator->AllowAnonymous();
   return Status::Ok();
@@ -195,7 +207,8 @@ Status Announce(const HttpServer& server, const std::string& ca_pem) {
 Status Serve() {
   PODROUTE_RETURN_IF_ERROR(CheckFlags());
   Authenticator authenticator;
-  PODROUTE_RETURN_IF_ERROR(SetUpUsers(&authenticator));
+  std::optional<Rbac> rules;
+  PODROUTE_RETURN_IF_ERROR(SetUpUsers(&authenticator, &rules));
   HttpServerOptions options;
   std::string ca_pem;
   PODROUTE_RETURN_IF_ERROR(SetUpTls(&options, &ca_pem));

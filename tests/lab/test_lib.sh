@@ -1,7 +1,7 @@
 # Sourced by the lab's tests. Every function of the sourcing file whose name starts with a capital
 # letter is a test case; `run_tests "$@"` at its end runs them in the order of the file (those named in
-# the arguments, if any), each in a subshell under `set -e` with a lab name of its own, and writes
-# JUnit XML where Bazel asks for it.
+# the arguments, if any), each in a subshell under `set -e` with a lab name and an empty directory, $case_dir,
+# of its own, and writes JUnit XML where Bazel asks for it.
 # shellcheck shell=bash
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
@@ -73,12 +73,16 @@ run_tests() {
   trap "rm -rf '$scratch'" EXIT
   for case in "${cases[@]}"; do
     number=$((number + 1))
+    rm -rf "$scratch/case"
+    mkdir "$scratch/case"
     echo "[ RUN      ] $case"
     local started=${EPOCHREALTIME/./}
     set +e
     (
       set -e
       export LAB_NAME="test-$$-$number"
+      # shellcheck disable=SC2034  # for the test cases
+      case_dir=$scratch/case
       # Expanded now: the trap may run inside a function that has another LAB_NAME for a moment.
       # shellcheck disable=SC2064
       trap "end_labs $LAB_NAME" EXIT

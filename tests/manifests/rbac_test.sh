@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# podroute under the rules of the manifests: nothing is refused, and nothing is granted that it does not use.
+# shellcheck source=../lab/test_lib.sh
+source "$(dirname "$0")/../lab/test_lib.sh"
+# shellcheck source=manifests_lib.sh
+source "$(dirname "$0")/manifests_lib.sh"
+
+agent=system:serviceaccount:kube-system:podroute
+router=system:serviceaccount:kube-system:podroute-router
+
+# Granted and not used, by either; the one place to change when the code does more.
+not_used_yet="$agent create events in default
+$agent patch events in default
+$agent patch nodes
+$agent patch nodes/status
+$router create events in default
+$router patch events in default"
+
+# A lab whose API server holds service accounts to the rules of these folders. One Node has the start-up
+# taint, and one claims the podCIDR of another.
+cluster_up() {  # FOLDER...
+  local folder account
+  need_kubectl
+  lab_up --nodes 2 --mode none
+  state=$(dirname "$(lab kubeconfig)")
+  for folder in "$@"; do
+    kustomize "$folder"
+    echo "---"
+  done | to_list >"$state/rbac.json"
+  for account in podroute podroute-router; do
+    echo "token-of-$account,system:serviceaccount:kube-system:$account" >>"$state/tokens"
+    sed "s/token: .*/token: token-of-$account/" "$state/kubeconfig" >"$state/$account"
+  done
+  lab apiserver stop
+  lab apiserver start "--rbac_file=$state/rbac.json" "--token_file=$state/tokens"
+  lab kubectl taint node worker1 podroute.io/network-unavailable=:NoSchedule >/dev/null
+  claim_twice worker8
+}
+
+claim_twice() {  # NODE: comes with the podCIDR of master1
+  lab api POST /api/v1/nodes -o /dev/null -H 'Content-Type: application/json' --data-binary @- <<JSON
+{"metadata": {"name": "$1"}, "spec": {"podCIDR": "10.244.1.0/24"},
+ "status": {"addresses": [{"type": "InternalIP", "address": "192.168.0.8"}]}}
+JSON
+}
+
+start_as() {  # ACCOUNT MACHINE FLAGS...
+  lab agent "$2" start "--kubeconfig=$state/$1" "${@:3}"
+}
+
+# A Node comes, and the one that is refused goes and comes again.
+nodes_change() {
+  lab kubectl delete node worker8 >/dev/null
+  claim_twice worker8
+  lab api POST /api/v1/nodes -o /dev/null -H 'Content-Type: application/json' --data-binary @- <<JSON
+{"metadata": {"name": "worker9"}, "spec": {"podCIDR": "10.244.9.0/24"},
+ "status": {"addresses": [{"type": "InternalIP", "address": "192.168.0.9"}]}}
+JSON
+}
+
+has_route() { lab exec "$1" ip route show | grep -q '^10.244.9.0/24 .*via 192.168.0.9'; }
+
+account() { lab api GET /_test/rbac | jq -r ".$1[]"; }  # denied|used|unused
+
+# Its own share of what is not used yet, for accounts that run.
+expect_least_rights() {  # ACCOUNT...
+  expect_eq "what was refused" "" "$(account denied)"
+  local account expected
+  expected=$(for account in "$@"; do grep "^$account " <<<"$not_used_yet" || true; done | sort)
+  expect_eq "what was granted in vain" "$expected" "$(account unused | sort)"
+}
+
+InHostModeTheAgentHasTheRightsThatItUses() {
+  cluster_up overlays/host
+  start_as podroute master1
+  start_as podroute worker1
+  nodes_change
+  wait_for 20 has_route master1
+  wait_for 20 has_route worker1
+  expect_least_rights "$agent"
+}
+
+BehindARouterAgentAndControllerHaveTheRightsThatTheyUse() {
+  cluster_up overlays/router-bird
+  start_as podroute master1 --mode=local
+  start_as podroute worker1 --mode=local
+  start_as podroute-router router --leader_elect=false
+  nodes_change
+  wait_for 20 has_route router
+  wait_for 20 lab exec master1 test -e /run/cni/net.d/10-podroute.conflist
+  wait_for 20 lab exec worker1 test -e /run/cni/net.d/10-podroute.conflist
+  expect_least_rights "$agent" "$router"
+}
+
+TheElectionHasTheRightsThatItUses() {
+  cluster_up overlays/router-bird election
+  start_as podroute master1 --mode=local
+  start_as podroute-router router
+  nodes_change
+  wait_for 20 has_route router
+  wait_for 20 used_all_of_the_lease
+  expect_least_rights "$agent" "$router"
+}
+
+used_all_of_the_lease() { ! account unused | grep -q leases; }
+
+BothRouterOverlaysGrantTheSame() {
+  need_kubectl
+  local rules='.items[] | select(.apiVersion == "rbac.authorization.k8s.io/v1")'
+  expect_eq "rules" "$(kustomize overlays/router-bird | to_list | jq "$rules")" \
+    "$(kustomize overlays/router-frr | to_list | jq "$rules")"
+}
+
+AnAgentWithoutItsRightsIsRefusedAndThatIsSeen() {
+  cluster_up election
+  start_as podroute master1
+  refused() { account denied | grep -qx "$agent list nodes"; }
+  wait_for 20 refused
+}
+
+run_tests "$@"
