@@ -29,7 +29,10 @@ done
 mkdir -p "$1"
 directory=$(realpath "$1")
 version=$(sed -n 's/.*kVersion = "\(.*\)".*/\1/p' controller/version.h)
-bin=${PODROUTE_BIN:-$PWD/bazel-bin}
+# In a built checkout, or in a test's runfiles.
+bin=$PWD
+[[ -d $bin/bazel-bin ]] && bin=$bin/bazel-bin
+bin=${PODROUTE_BIN:-$bin}
 
 work=$(mktemp -d)
 cleanup() {

@@ -38,6 +38,15 @@ done
 
 # glibc 2.34 and later bring "files" and "dns" along; without this file it would do without /etc/hosts.
 echo "hosts: files dns" >"$root/etc/nsswitch.conf"
-# Whom daemons look for by name.
-grep -E '^(root|frr):' /etc/passwd >"$root/etc/passwd"
-grep -E '^(root|frr|frrvty):' /etc/group >"$root/etc/group"
+echo "root:x:0:0:root:/:/" >"$root/etc/passwd"
+echo "root:x:0:" >"$root/etc/group"
+
+# What FRR's programs look for: the group that may talk to the daemons, which root is in too, and leave for
+# vtysh to start. Who may connect is decided by the sockets' permissions.
+if [[ -e $root/usr/bin/vtysh ]]; then
+  mkdir -p "$root"/etc/pam.d "$root"/usr/share/yang
+  echo "frrvty:x:110:root" >>"$root/etc/group"
+  printf '%s sufficient pam_permit.so\n' auth account >"$root/etc/pam.d/frr"
+  pam_permit=$(dpkg -L libpam-modules | grep '/pam_permit\.so$')
+  install -D -m 644 "$pam_permit" "$root$pam_permit"
+fi

@@ -73,16 +73,15 @@ run_tests() {
   trap "rm -rf '$scratch'" EXIT
   for case in "${cases[@]}"; do
     number=$((number + 1))
-    rm -rf "$scratch/case"
-    mkdir "$scratch/case"
+    case_dir=$scratch/case
+    rm -rf "$case_dir"
+    mkdir "$case_dir"
     echo "[ RUN      ] $case"
     local started=${EPOCHREALTIME/./}
     set +e
     (
       set -e
       export LAB_NAME="test-$$-$number"
-      # shellcheck disable=SC2034  # for the test cases
-      case_dir=$scratch/case
       # Expanded now: the trap may run inside a function that has another LAB_NAME for a moment.
       # shellcheck disable=SC2064
       trap "end_labs $LAB_NAME" EXIT

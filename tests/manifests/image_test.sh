@@ -1,72 +1,208 @@
 #!/usr/bin/env bash
-# The images, run on the lab's nodes by containerd and runc with what the manifests say: arguments,
+# The images, run on the lab's nodes by containerd and runc with what the manifests say: commands,
 # environment, volumes, security context and, through the API server, RBAC rules.
+#
+# PODROUTE_IMAGES=DIR: the archives that scripts/image.sh has written there, instead of images of what is
+# built and installed here.
 # shellcheck source=../lab/test_lib.sh
 source "$(dirname "$0")/../lab/test_lib.sh"
 # shellcheck source=../lab/containerd_lib.sh
 source "$(dirname "$0")/../lab/containerd_lib.sh"
-root=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=manifests_lib.sh
+source "$(dirname "$0")/manifests_lib.sh"
 
-# --- What runs on the node: image_test.sh --on-node GROUP WORK CMD...
+# --- What runs on a node: image_test.sh --on-node GROUP DIR WORKLOAD...
 
-# Runs the containers of a pod until standard input ends: WORKLOAD ACCOUNT CONTAINER=IMAGE...
-pod_until_end_of_input() {
-  local workload=$1 account=$2 container pair
-  shift 2
-  for pair in "$@"; do
-    container=${pair%%=*}
-    ctr image import "$images/${pair#*=}.tar" >/dev/null
-    python3 "$root/tests/manifests/kubelet.py" "$manifests" "$workload" "$container" --node="$(hostname)" \
-      --volumes="$work/volumes" --archive="$images/${pair#*=}.tar" --service-account="$account" >"$work/$container.arguments"
-    mapfile -t arguments <"$work/$container.arguments"
-    ctr run "${arguments[@]}" </dev/null >"$work/$container.log" 2>&1 &
+run_pods() {  # GROUP DIR WORKLOAD...: until the lab ends
+  local dir=$2 places place workload archive
+  start_containerd "$1" "$dir/$(hostname)"
+  for archive in "$dir"/images/*.tar; do ctr image import "$archive" >/dev/null; done
+  for workload in "${@:3}"; do
+    places=$("$python" "$root/tests/manifests/kubelet.py" "$dir/all.yaml" "$workload" --node="$(hostname)" \
+      --images="$dir/images" --accounts="$dir/accounts" --output="$dir/$(hostname)/pods")
+    for place in $places; do
+      mapfile -t arguments <"$place/arguments"
+      ctr run --detach --log-uri "file://$place/log" --pid-file "$place/pid" "${arguments[@]}" </dev/null
+    done
   done
-  cat >/dev/null
-  for pair in "$@"; do ctr task kill --signal KILL "${pair%%=*}" || true; done
-  wait -n || true
+  sleep infinity
 }
 
 if [[ ${1:-} == --on-node ]]; then
-  group=$2 work=$3 images=$4 manifests=$5
-  shift 5
-  start_containerd "$group" "$work"
-  "$@"
+  run_pods "${@:2}"
   exit
 fi
 
 # --- The cases.
 
-cluster_up() {  # OVERLAY
-  work=$(mktemp -d)
-  # shellcheck disable=SC2064,SC2031  # now; and it is this subshell's
-  trap "end_labs $LAB_NAME; remove_groups; rm -rf '$work'" EXIT
-  need_containers
-  cp -rL "$root/manifests" "$work/manifests"
-  kubectl kustomize "$work/manifests/overlays/$1" >"$work/all.yaml" 2>/dev/null
-  sed -i -E 's/^(  +PODROUTE_CLUSTER_CIDR:).*/&\n  KUBERNETES_SERVICE_HOST: 192.168.0.253\n  KUBERNETES_SERVICE_PORT: "6443"/' "$work/all.yaml"
-  PODROUTE_BIN=${PODROUTE_BIN:-} bash "$root/scripts/image.sh" --prebuilt "$work/images"
-  lab_up --nodes 2 --mode none
+prepare_images() {
+  mkdir "$case_dir/images"
+  if [[ -n ${PODROUTE_IMAGES:-} ]]; then
+    cp "$PODROUTE_IMAGES"/*.tar "$case_dir/images"
+  else
+    command -v buildah >/dev/null || skip "there is no buildah: apt-get install buildah"
+    bash "$root/scripts/image.sh" --prebuilt "$case_dir/images" >"$case_dir/log" || fail "$(<"$case_dir/log")"
+  fi
 }
 
-TheAgentsImageGivesTheNodesAPodNetwork() {
-  cluster_up host
-  state=/tmp/podroute-lab-$EUID-$LAB_NAME
-  mkdir "$work/account"
-  cp "$state/token" "$state/ca.crt" "$work/account"
-  echo -n kube-system >"$work/account/namespace"
-  for node in master1 worker1; do
-    lab exec $node sysctl -qw net.ipv4.ip_forward=0
-    mkfifo "$work/end-$node"
-    lab exec $node unshare --mount bash "$(realpath "$0")" --on-node "$group" "$work/$node" "$work/images" "$work/all.yaml" \
-      pod_until_end_of_input DaemonSet/podroute "$work/account" podroute=podroute <"$work/end-$node" >"$work/$node.out" 2>&1 &
-    exec {end}>"$work/end-$node"
+# Nodes without an agent, an API server that holds service accounts to the overlay's rules, and the
+# pods of the overlay's workloads on each node.
+cluster_up() {  # OVERLAY
+  local account
+  # shellcheck disable=SC2064,SC2031  # now; and it is this subshell's
+  trap "show_logs \$?; end_labs $LAB_NAME; remove_groups" EXIT
+  need_containers
+  need_kubectl
+  prepare_images
+  kustomize "overlays/$1" >"$case_dir/all.yaml"
+  to_list <"$case_dir/all.yaml" >"$case_dir/rbac.json"
+  # What an operator would edit: there is no kube-proxy here.
+  sed -i -E 's/^  PODROUTE_CLUSTER_CIDR:.*/&\n  KUBERNETES_SERVICE_HOST: 192.168.0.253\n  KUBERNETES_SERVICE_PORT: "6443"/' \
+    "$case_dir/all.yaml"
+  lab_up --nodes 2 --mode none
+  state=$(dirname "$(lab kubeconfig)")
+  for account in podroute podroute-router; do
+    mkdir -p "$case_dir/accounts/$account"
+    cp "$state/ca.crt" "$case_dir/accounts/$account/ca.crt"
+    echo -n "token-of-$account" >"$case_dir/accounts/$account/token"
+    echo -n kube-system >"$case_dir/accounts/$account/namespace"
+    echo "token-of-$account,system:serviceaccount:kube-system:$account" >>"$case_dir/tokens"
   done
-  wait_for 20 lab exec master1 test -e /run/cni/net.d/10-podroute.conflist || { cat "$work"/*.out "$work"/*/podroute.log; }
-  lab pod master1 a; address=$(lab pod worker1 b)
-  lab exec a ping -c1 -W10 "$address"
-  lab exec master1 sysctl net.ipv4.ip_forward
-  cat "$work"/*.out "$work"/*/*.log
-  grep -E "Cap|NoNew|Seccomp" /proc/$(pgrep -f "podroute run --sysctl" | head -1)/status
+  lab apiserver stop
+  lab apiserver start "--rbac_file=$case_dir/rbac.json" "--token_file=$case_dir/tokens"
+}
+
+run_on_nodes() {  # WORKLOAD...
+  local node
+  for node in master1 worker1; do
+    # What a node may be like before: the agent, which may write it, has to turn it on.
+    lab exec "$node" sysctl -qw net.ipv4.ip_forward=0
+    lab exec "$node" unshare --mount bash "$(realpath "$0")" --on-node "$group" "$case_dir" "$@" \
+      >"$case_dir/$node.log" 2>&1 &
+    disown
+  done
+  for node in master1 worker1; do
+    installed() { lab exec "$node" test -e /run/cni/net.d/10-podroute.conflist; }
+    wait_for 30 installed
+  done
+}
+
+show_logs() {  # EXIT_CODE of the case
+  [[ $1 != @(0|77) ]] || return 0
+  tail -n 20 "$case_dir"/*.log "$case_dir"/*/pods/*/log 2>/dev/null || true
+  lab exec router birdc -s /run/router.ctl show protocols 2>/dev/null || true
+}
+
+# The host's number of a container's first process, as the lab has a /proc of its own.
+process_status() {  # NODE CONTAINER FIELD
+  # shellcheck disable=SC2016  # awk's own variables
+  lab exec "$1" awk -v "field=$3:" '$1 == field { print $2 }' "/proc/$(<"$case_dir/$1/pods/$2/pid")/status"
+}
+
+# CAPABILITIES as /proc has them: bit 10 is NET_BIND_SERVICE, 12 NET_ADMIN, 13 NET_RAW, 21 SYS_ADMIN.
+expect_confined() {  # CONTAINER CAPABILITIES
+  local field
+  for field in CapPrm CapBnd; do
+    expect_eq "$field of $1" "$2" "$(process_status master1 "$1" "$field")"
+  done
+  expect_eq "no_new_privs of $1" 1 "$(process_status master1 "$1" NoNewPrivs)"
+  expect_eq "a seccomp filter of $1" 2 "$(process_status master1 "$1" Seccomp)"
+}
+
+expect_probes_to_succeed() {
+  local place container url
+  for place in "$case_dir"/master1/pods/*/; do
+    container=$(basename "$place")
+    mapfile -t command <"$place/command"
+    if ((${#command[@]} > 0)); then
+      in_container master1 "$container" "${command[@]}" >"$place/answer" 2>&1 || fail "$container: $(<"$place/answer")"
+    fi
+    serves_health || continue
+    while read -r url; do
+      answers() { lab exec master1 curl -sSf --noproxy '*' "$url"; }
+      wait_for 30 answers
+    done <"$place/urls"
+  done
+}
+
+# A version that does not says so of the flag.
+serves_health() {
+  ! lab exec master1 podroute plan --mode=router --metrics_address=127.0.0.1:9435 2>&1 |
+    grep -q 'flag has no effect in this version flag=metrics_address'
+}
+
+in_container() {  # NODE CONTAINER CMD...
+  lab exec "$1" ctr --address "$case_dir/$1/containerd.sock" --namespace "$group" task exec --exec-id probe "${@:2}" </dev/null
+}
+
+pods_reach_each_other() {
+  local address
+  lab pod master1 here >/dev/null
+  address=$(lab pod worker1 there)
+  reaches() { lab exec here ping -c1 -W1 "$address"; }
+  wait_for 30 reaches
+}
+
+TheAgentGivesTheNodesAPodNetwork() {
+  cluster_up host
+  run_on_nodes DaemonSet/podroute
+  expect_confined agent-podroute 0000000000001000
+  expect_eq "forwarding" 1 "$(lab exec master1 sysctl -n net.ipv4.ip_forward)"
+  expect_eq "routes" "10.244.2.0/24 via 192.168.0.2" \
+    "$(lab exec master1 ip route show proto 110 | grep -oE '^10\S+|via \S+' | paste -sd' ')"
+  pods_reach_each_other
+  expect_probes_to_succeed
+  expect_eq "refused by the API server" "[]" "$(lab api GET /_test/rbac | jq -c .denied)"
+}
+
+# The nodes' router of the overlays: it takes what its two neighbours tell it, and forwards.
+start_router() {
+  cat >"$case_dir/router.conf" <<'CONF'
+router id 192.168.0.254;
+protocol device {}
+protocol direct { ipv4; interface "eth0"; }
+protocol kernel { ipv4 { export all; }; }
+template bgp replica { local 192.168.0.254 as 64512; passive; error wait time 1, 2; ipv4 { import all; export none; }; }
+protocol bgp master1 from replica { neighbor 192.168.0.1 as 64512; }
+protocol bgp worker1 from replica { neighbor 192.168.0.2 as 64512; }
+CONF
+  lab exec router bird -f -c "$case_dir/router.conf" -s /run/router.ctl -P /run/router.pid >"$case_dir/router.log" 2>&1 &
+  disown
+}
+
+# What the router has from one replica. Next hop included: "10.244.1.0/24 192.168.0.1".
+told_by() {
+  lab exec router birdc -s /run/router.ctl show route protocol "$1" |
+    awk '/^10\./ { prefix = $1 } $1 == "via" { print prefix, $2 }' | sort
+}
+everything_told_by() { [[ $(told_by "$1") == $'10.244.1.0/24 192.168.0.1\n10.244.2.0/24 192.168.0.2' ]]; }
+
+behind_a_router() {  # OVERLAY
+  command -v bird >/dev/null || skip "no bird (package bird2)"
+  cluster_up "$1"
+  start_router
+  run_on_nodes DaemonSet/podroute Deployment/podroute-router
+  pods_reach_each_other
+  for node in master1 worker1; do
+    wait_for 30 everything_told_by $node
+  done
+  expect_confined agent-podroute 0000000000001000
+  expect_confined router-podroute 0000000000000000
+  expect_probes_to_succeed
+  expect_eq "refused by the API server" "[]" "$(lab api GET /_test/rbac | jq -c .denied)"
+}
+
+BehindARouterTheReplicasTellItAllByBird() {
+  behind_a_router router-bird
+  expect_confined router-bird 0000000000003400
+}
+
+BehindARouterTheReplicasTellItAllByFrr() {
+  [[ -x /usr/lib/frr/zebra ]] || skip "no FRR (package frr)"
+  behind_a_router router-frr
+  expect_confined router-staticd 0000000000000000
+  expect_confined router-zebra 0000000000203000
+  expect_confined router-bgpd 0000000000203400
 }
 
 run_tests "$@"

@@ -1,10 +1,12 @@
-"""What a kubelet makes of one container of a manifest: the arguments of `ctr run`, one a line.
+"""What a kubelet makes of the pods of a manifest: for each container the arguments of `ctr run`, one a line.
 
-Usage: kubelet.py MANIFESTS KIND/NAME CONTAINER --node=N --volumes=DIR [--service-account=DIR] --archive=FILE
+Usage: kubelet.py MANIFESTS KIND/NAME --node=N --images=DIR --accounts=DIR --output=DIR
 
-MANIFESTS is what `kubectl kustomize` printed; FILE the OCI archive of the container's image, which says its
-entrypoint. emptyDir volumes and files of ConfigMaps are below DIR. Whatever of a container or pod is not
-understood here is an error, so that a test does not pass by leaving something out.
+MANIFESTS is what `kubectl kustomize` printed. The image localhost/X:V is the OCI archive DIR/X.tar; a service
+account's token, CA and namespace are in DIR/ACCOUNT. The output is OUTPUT/COMPONENT-CONTAINER/arguments,
+whose folders are printed in the order to start them in, beside it the probes: urls, and command, an argument a
+line; and OUTPUT/volumes for emptyDir and ConfigMap. Whatever of a pod is not understood here is an error, so that a test
+does not pass by leaving something out.
 """
 
 import argparse
@@ -21,12 +23,13 @@ DEFAULT_CAPABILITIES = {
     "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
 }
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-# What the scheduler, the API server or a kubelet's probes make use of, and containerd does not.
-POD_FIELDS_OF_OTHERS = {
-    "affinity", "containers", "dnsPolicy", "enableServiceLinks", "nodeSelector", "priorityClassName",
-    "serviceAccountName", "terminationGracePeriodSeconds", "tolerations",
+# Understood here, or for the scheduler and the API server.
+POD_FIELDS = {
+    "affinity", "containers", "dnsPolicy", "enableServiceLinks", "hostNetwork", "nodeSelector",
+    "priorityClassName", "serviceAccountName", "terminationGracePeriodSeconds", "tolerations", "volumes",
 }
-CONTAINER_FIELDS_OF_OTHERS = {
+# Understood here, or for the kubelet.
+CONTAINER_FIELDS = {
     "name", "image", "imagePullPolicy", "livenessProbe", "readinessProbe", "resources", "startupProbe",
 }
 
@@ -71,6 +74,7 @@ def volume_directory(volume, documents, directory):
         return host_path["path"], False
     place = directory / name
     place.mkdir(parents=True, exist_ok=True)
+    place.chmod(0o777)
     if config_map:
         for file, text in find(documents, "ConfigMap", config_map["name"])["data"].items():
             (place / file).write_text(text, encoding="utf-8")
@@ -80,7 +84,7 @@ def volume_directory(volume, documents, directory):
 
 
 def mounts(pod, container, documents, directory):
-    volumes = {v["name"]: volume_directory(v, documents, directory) for v in take(pod, "volumes", [])}
+    volumes = {v["name"]: volume_directory(v, documents, directory) for v in pod.get("volumes", [])}
     for mount in take(container, "volumeMounts", []):
         source, read_only = volumes[mount["name"]]
         read_only = read_only or mount.get("readOnly", False)
@@ -119,36 +123,61 @@ def entrypoint(archive):
         return blob(blob(index["manifests"][0]["digest"])["config"]["digest"])["config"]["Entrypoint"]
 
 
+def container_arguments(pod, container, documents, flags):
+    """Of `ctr run`, but for the container's id; takes what it understands out of `pod` and `container`."""
+    component = pod["component"]
+    account = flags.accounts / pod["serviceAccountName"]
+    archive = flags.images / (container["image"].removeprefix("localhost/").split(":")[0] + ".tar")
+    arguments = ["--net-host"] if pod["hostNetwork"] else []
+    arguments += security(take(container, "securityContext", {}))
+    arguments += [f"--env={name}={value}" for name, value in environment(container, documents, flags.node).items()]
+    volumes = flags.output / "volumes" / component
+    arguments += [f"--mount={mount}" for mount in mounts(pod, container, documents, volumes)]
+    arguments.append(f"--mount=type=bind,src={account},dst={SERVICE_ACCOUNT},options=rbind:ro")
+    command = take(container, "command") or entrypoint(archive)
+    arguments += [container["image"], f"{component}-{container['name']}", *command, *take(container, "args", [])]
+    nothing_left({k for k in container if k not in CONTAINER_FIELDS}, "container")
+    return arguments
+
+
+def probes(container):
+    """The URLs that the container has to answer, and the command that has to succeed in it."""
+    urls, command = [], []
+    for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+        probe = container.get(name, {})
+        if "httpGet" in probe:
+            get = probe["httpGet"]
+            urls.append(f"http://{get['host']}:{get['port']}{get['path']}")
+        command += probe.get("exec", {}).get("command", [])
+    return urls, command
+
+
+def write_lines(path, lines):
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("manifests")
     parser.add_argument("workload")
-    parser.add_argument("container")
     parser.add_argument("--node", required=True)
-    parser.add_argument("--volumes", required=True, type=pathlib.Path)
-    parser.add_argument("--archive", required=True)
-    parser.add_argument("--service-account")
+    for name in ("--images", "--accounts", "--output"):
+        parser.add_argument(name, required=True, type=pathlib.Path)
     flags = parser.parse_args()
 
     with open(flags.manifests, encoding="utf-8") as file:
         documents = [d for d in yaml.safe_load_all(file) if d]
-    pod = dict(find(documents, *flags.workload.split("/"))["spec"]["template"]["spec"])
-    container = dict(next(c for c in pod["containers"] if c["name"] == flags.container))
-
-    arguments = []
-    if take(pod, "hostNetwork"):
-        arguments.append("--net-host")
-    arguments += security(take(container, "securityContext", {}))
-    arguments += [f"--env={name}={value}" for name, value in environment(container, documents, flags.node).items()]
-    arguments += [f"--mount={mount}" for mount in mounts(pod, container, documents, flags.volumes)]
-    if flags.service_account:
-        arguments.append(f"--mount=type=bind,src={flags.service_account},dst={SERVICE_ACCOUNT},options=rbind:ro")
-    command = take(container, "command") or entrypoint(flags.archive)
-    arguments += [container["image"], flags.container, *command, *take(container, "args", [])]
-
-    nothing_left({k for k in pod if k not in POD_FIELDS_OF_OTHERS}, "pod")
-    nothing_left({k for k in container if k not in CONTAINER_FIELDS_OF_OTHERS}, "container")
-    print("\n".join(arguments))
+    template = find(documents, *flags.workload.split("/"))["spec"]["template"]
+    pod = template["spec"]
+    nothing_left({k for k in pod if k not in POD_FIELDS}, "pod")
+    pod["component"] = template["metadata"]["labels"]["app.kubernetes.io/component"]
+    for container in pod["containers"]:
+        place = flags.output / f"{pod['component']}-{container['name']}"
+        place.mkdir(parents=True)
+        write_lines(place / "arguments", container_arguments(pod, dict(container), documents, flags))
+        for name, lines in zip(("urls", "command"), probes(container)):
+            write_lines(place / name, lines)
+        print(place)
 
 
 if __name__ == "__main__":
