@@ -145,6 +145,26 @@ pods_reach_each_other() {
   wait_for 30 reaches
 }
 
+ImagesAreSmallAndHaveNoShell() {
+  need_kubectl
+  prepare_images
+  local archive manifest layer bytes
+  for archive in "$case_dir"/images/*.tar; do
+    mkdir "$case_dir/image"
+    tar -C "$case_dir/image" -xf "$archive"
+    manifest=$(jq -r '.manifests[0].digest' "$case_dir/image/index.json")
+    bytes=0
+    while read -r layer; do
+      layer=$case_dir/image/blobs/${layer/://}
+      bytes=$((bytes + $(gzip -dc "$layer" | wc -c)))
+      expect_eq "shells in $archive" "" "$(tar -tzf "$layer" | grep -E '(^|/)(sh|bash|dash|busybox)$' || true)"
+    done < <(jq -r '.layers[].digest' "$case_dir/image/blobs/${manifest/://}")
+    echo "$(basename "$archive"): $((bytes / 1000000)) MB"
+    ((bytes < 60 * 1000 * 1000)) || fail "$archive: $bytes bytes, and 60 MB are allowed"
+    rm -rf "$case_dir/image"
+  done
+}
+
 TheAgentGivesTheNodesAPodNetwork() {
   cluster_up host
   run_on_nodes DaemonSet/podroute
@@ -155,6 +175,16 @@ TheAgentGivesTheNodesAPodNetwork() {
   pods_reach_each_other
   expect_probes_to_succeed
   expect_eq "refused by the API server" "[]" "$(lab api GET /_test/rbac | jq -c .denied)"
+}
+
+# Why the host's /proc/sys/net is mounted, and --sysctl_dir given.
+AContainersOwnKernelSettingsAreReadOnly() {
+  cluster_up host
+  sed -i '/--sysctl_dir=/d' "$case_dir/all.yaml"
+  run_on_nodes DaemonSet/podroute
+  expect_contains "what the agent says" 'run: sysctl -w net.ipv4.ip_forward=1 error="set /proc/sys/net/ipv4/ip_forward to 1: Read-only file system"' \
+    "$(<"$case_dir/master1/pods/agent-podroute/log")"
+  expect_eq "forwarding" 0 "$(lab exec master1 sysctl -n net.ipv4.ip_forward)"
 }
 
 # The nodes' router of the overlays: it takes what its two neighbours tell it, and forwards.
@@ -196,7 +226,7 @@ behind_a_router() {  # OVERLAY
 
 BehindARouterTheReplicasTellItAllByBird() {
   behind_a_router router-bird
-  expect_confined router-bird 0000000000003400
+  expect_confined router-bird 0000000000000400
 }
 
 BehindARouterTheReplicasTellItAllByFrr() {
