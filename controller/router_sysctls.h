@@ -17,16 +17,15 @@ struct RouterSetting {
   std::string why;
 };
 
-// In the network namespace of the calling thread, whose /proc/sys is at `root`. For the families of the
-// routes and the links that they leave by:
+// In the network namespace of the calling thread, whose /proc/sys is at `root`. For the families of
+// the routes and the links that they leave by:
 // - forwarding, or nothing reaches any pod;
 // - send_redirects: nodes and router share a link, so that the kernel tells nodes to go directly to
 //   each other, for single addresses, past the router's routes and filters. It does so when the
 //   link's setting or the one of "all" is 1 (IN_DEV_TX_REDIRECTS);
 // - rp_filter=1 (strict; the larger of the link's and that of "all" counts): what comes back by
 //   another link than the route to its source says is dropped.
-std::vector<RouterSetting> CheckRouterSettings(const RouteSet& routes,
-                                               const std::string& root);
+std::vector<RouterSetting> CheckRouterSettings(const RouteSet& routes, const std::string& root);
 
 // One thread.
 class RouterSysctls {
