@@ -22,7 +22,7 @@ if [[ ${1:-} == --prebuilt ]]; then
   shift
 fi
 (($# == 1)) || fail "usage: scripts/image.sh [--prebuilt] DIRECTORY"
-((EUID == 0)) || fail "buildah without a registry's tools needs root here: run it as root"
+((EUID == 0)) || fail "needs root, as debootstrap and buildah do: run it as root"
 for program in buildah $($prebuilt || echo debootstrap); do
   command -v "$program" >/dev/null || fail "there is no $program: scripts/setup.sh --no-build installs it"
 done

@@ -36,6 +36,7 @@ fi
 # --- The cases.
 
 prepare_images() {
+  ((EUID == 0)) || skip "building images needs root"
   mkdir "$case_dir/images"
   if [[ -n ${PODROUTE_IMAGES:-} ]]; then
     cp "$PODROUTE_IMAGES"/*.tar "$case_dir/images"
@@ -93,7 +94,7 @@ show_logs() {  # EXIT_CODE of the case
   lab exec router birdc -s /run/router.ctl show protocols 2>/dev/null || true
 }
 
-# The host's number of a container's first process, as the lab has a /proc of its own.
+# Of a container's first process, whose number is the one that the lab's own /proc knows it by.
 process_status() {  # NODE CONTAINER FIELD
   # shellcheck disable=SC2016  # awk's own variables
   lab exec "$1" awk -v "field=$3:" '$1 == field { print $2 }' "/proc/$(<"$case_dir/$1/pods/$2/pid")/status"
@@ -174,8 +175,8 @@ AContainersOwnKernelSettingsAreReadOnly() {
   cluster_up host
   sed -i '/--sysctl_dir=/d' "$case_dir/all.yaml"
   run_on_nodes DaemonSet/podroute
-  expect_contains "what the agent says" 'run: sysctl -w net.ipv4.ip_forward=1 error="set /proc/sys/net/ipv4/ip_forward to 1: Read-only file system"' \
-    "$(<"$case_dir/master1/pods/agent-podroute/log")"
+  wait_for 10 grep -F 'run: sysctl -w net.ipv4.ip_forward=1 error="set /proc/sys/net/ipv4/ip_forward to 1: Read-only file system"' \
+    "$case_dir/master1/pods/agent-podroute/log"
   expect_eq "forwarding" 0 "$(lab exec master1 sysctl -n net.ipv4.ip_forward)"
 }
 
