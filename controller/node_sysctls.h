@@ -14,8 +14,8 @@ struct SysctlProblem {
   Status status;
 };
 
-// In the network namespace of the calling thread; `dir` is where its /proc/sys can be written. What is
-// right already is not written. What cannot be set is returned, and the rest is done even so.
+// In the network namespace of the calling thread; `dir` is where its /proc/sys can be written. What
+// is right already is not written. What cannot be set is returned, and the rest is done even so.
 //
 // net.ipv4.ip_forward=1.
 std::vector<SysctlProblem> EnableForwardingV4(const std::string& dir);
