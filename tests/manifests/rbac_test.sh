@@ -11,8 +11,6 @@ router=system:serviceaccount:kube-system:podroute-router
 # Granted and not used, by either; the one place to change when the code does more.
 not_used_yet="$agent create events in default
 $agent patch events in default
-$agent patch nodes
-$agent patch nodes/status
 $router create events in default
 $router patch events in default"
 
