@@ -95,7 +95,7 @@ BehindARouterAgentAndControllerHaveTheRightsThatTheyUse() {
 
 TheElectionHasTheRightsThatItUses() {
   cluster_up overlays/router-bird election
-  start_as podroute master1 --mode=local
+  start_as podroute worker1 --mode=local
   start_as podroute-router router
   nodes_change
   wait_for 20 has_route router
