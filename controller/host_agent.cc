@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "controller/kernel_options.h"
+#include "controller/pod_network.h"
 
 namespace podroute {
 
@@ -80,7 +81,8 @@ void HostAgent::AfterPass(const PassReport& report) {
     LOG(WARNING) << "routes are there but for some that failed, pods may start routes="
                  << reconciler.actual().size();
   }
-  reporter_.Update(reconciler.self(), report.usable);
+  reporter_.Update(reconciler.self(),
+                   report.usable && HasPodNetwork(reconciler.self(), reconciler.refused()));
   for (NodeEvent& event : pass_events_.After(report, reconciler.refused(), keeper_->shadowed())) {
     reporter_.Happened(std::move(event));
   }

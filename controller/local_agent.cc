@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "controller/kernel_options.h"
 #include "controller/node_infos.h"
+#include "controller/pod_network.h"
 #include "routing/local_network_reader.h"
 
 namespace podroute {
@@ -125,9 +126,7 @@ void LocalAgent::Look() {
     }
   }
   cni_->Update(self, result.refused, *local_, nodes.synced && self != nullptr);
-  // Only what is to be told: a Node without a podCIDR has no network yet.
-  bool has_pod_cidr = self != nullptr && !self->pod_cidrs.empty();
-  if (nodes.synced) reporter_.Update(self, has_pod_cidr);
+  if (nodes.synced) reporter_.Update(self, HasPodNetwork(self, result.refused));
 }
 
 void LocalAgent::Notice(const std::shared_ptr<const Node>& self,

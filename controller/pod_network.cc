@@ -36,6 +36,11 @@ std::vector<IpPrefix> UsablePodCidrs(const Node& self, const std::vector<Refusal
   return usable;
 }
 
+bool HasPodNetwork(const std::shared_ptr<const Node>& self, const std::vector<Refusal>& refused) {
+  std::vector<std::string> problems;  // Said where the conflist is made.
+  return self != nullptr && !UsablePodCidrs(*self, refused, &problems).empty();
+}
+
 std::vector<LocalLink> LinksOfNode(const Node& self, const LocalNetwork& local) {
   std::vector<int> ifindexes;
   for (const std::string& text : self.internal_ips) {

@@ -3,6 +3,7 @@
 #define PODROUTE_CONTROLLER_POD_NETWORK_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ namespace podroute {
 // refusal names goes into `*problems`, a line each.
 std::vector<IpPrefix> UsablePodCidrs(const Node& self, const std::vector<Refusal>& refused,
                                      std::vector<std::string>* problems);
+
+// Whether pods on it can have addresses at all. `self` null: there is no such Node.
+bool HasPodNetwork(const std::shared_ptr<const Node>& self, const std::vector<Refusal>& refused);
 
 // The links that have one of the Node's InternalIPs, in order of ifindex; loopback does not count.
 std::vector<LocalLink> LinksOfNode(const Node& self, const LocalNetwork& local);

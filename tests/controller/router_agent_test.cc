@@ -98,6 +98,7 @@ TEST_F(RouterAgentTest, OneOfThreeWritesAndAStoppedLeaderIsFollowedAtOnce) {
   ASSERT_TRUE(Eventually("a route", [&] { return HasRoute(4, 111); }));
   EXPECT_EQ(Writes(222) + Writes(333), 0);
   ASSERT_TRUE(Eventually("watches", [&] { return Asked("watch leases") >= 3; }));
+  ASSERT_TRUE(Eventually("lists", [&] { return Asked("list nodes") >= 3; }));
 
   kernel_->Clear();
   int lists = Asked("list nodes");
