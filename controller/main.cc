@@ -1,7 +1,9 @@
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controller/options.h"
@@ -25,6 +27,7 @@ Result<int> Main(const std::vector<std::string>& arguments) {
   }
   PODROUTE_ASSIGN_OR_RETURN(Options options, ReadOptions(GetProcessEnvironment));
   if (line.verb == "plan") return PlanVerb(options);
+  if (line.verb == "check") return CheckVerb(options);
   if (line.verb == "cleanup") return CleanupVerb(options);
   return RunVerb(options);
 }
@@ -39,10 +42,13 @@ int main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   podroute::Result<int> code = podroute::Main({argv + 1, argv + argc});
   if (!code.ok()) std::fprintf(stderr, "podroute: %s\n", code.status().message().c_str());
+  // check's 1 and 2 are about what it found.
+  const bool check = std::find(argv + 1, argv + argc, std::string_view("check")) != argv + argc;
+  const int failed = check ? 3 : 1;
   // Output that could not be written is a failure, whatever else went well.
   if (std::fflush(stdout) != 0) {
     std::fprintf(stderr, "podroute: cannot write standard output\n");
-    return 1;
+    return failed;
   }
-  return code.ok() ? *code : 1;
+  return code.ok() ? *code : failed;
 }

@@ -27,7 +27,8 @@ DEFINE_string(node_name, "",
 DEFINE_string(from_file, "",
               "Nodes from `kubectl get nodes -o json` or `-o yaml`; '-' is standard input");
 DEFINE_string(cluster_cidr, "", "prefixes that podCIDRs must lie in, comma separated; empty: any");
-DEFINE_string(output, "ip", "ip (commands that a shell runs), table, json, bird or frr");
+DEFINE_string(output, "ip", "plan: ip (commands that a shell runs), table, json, bird or frr; check: table (also when it "
+              "is not given) or json");
 DEFINE_string(
     against, "",
     "what the plan is compared with: kernel or nothing; empty: kernel in host mode when this "
@@ -60,26 +61,26 @@ namespace {
 const std::map<std::string, std::vector<std::string>>& FlagVerbs() {
   static const auto& verbs = *[] {
     auto* all = new std::map<std::string, std::vector<std::string>>{
-        {"mode", {"run", "plan", "cleanup"}},
-        {"kubeconfig", {"run", "plan"}},
-        {"context", {"run", "plan"}},
-        {"node_name", {"run", "plan"}},
+        {"mode", {"run", "plan", "check", "cleanup"}},
+        {"kubeconfig", {"run", "plan", "check"}},
+        {"context", {"run", "plan", "check"}},
+        {"node_name", {"run", "plan", "check"}},
         {"from_file", {"plan"}},
-        {"cluster_cidr", {"run", "plan"}},
-        {"output", {"plan"}},
+        {"cluster_cidr", {"run", "plan", "check"}},
+        {"output", {"plan", "check"}},
         {"against", {"plan"}},
         {"detailed_exitcode", {"plan"}},
-        {"route_table", {"run", "plan", "cleanup"}},
-        {"route_protocol", {"run", "plan", "cleanup"}},
-        {"route_metric", {"run", "plan", "cleanup"}},
+        {"route_table", {"run", "plan", "check", "cleanup"}},
+        {"route_protocol", {"run", "plan", "check", "cleanup"}},
+        {"route_metric", {"run", "plan", "check", "cleanup"}},
         {"resync_period", {"run"}},
         {"max_delete_fraction", {"run"}},
         {"cleanup_on_exit", {"run"}},
         {"metrics_address", {"run"}},
-        {"cni_bin_dir", {"run", "cleanup"}},
-        {"cni_conf_dir", {"run", "cleanup"}},
+        {"cni_bin_dir", {"run", "check", "cleanup"}},
+        {"cni_conf_dir", {"run", "check", "cleanup"}},
         {"cni_plugin", {"run"}},
-        {"cni_mtu", {"run"}},
+        {"cni_mtu", {"run", "check"}},
         {"sysctl_dir", {"run"}},
     };
     for (auto& [flag, its_verbs] : ListRouterFlags()) all->emplace(flag, std::move(its_verbs));
@@ -257,6 +258,7 @@ const std::vector<VerbInfo>& ListVerbs() {
   static const auto& verbs = *new std::vector<VerbInfo>{
       {"run", "keep routes as they should be, until told to stop"},
       {"plan", "print what would be done, and exit; needs no privileges"},
+      {"check", "examine this node or cluster, and say what is wrong and how to mend it"},
       {"cleanup", "remove everything that podroute owns on this machine"},
       {"version", "print the version"},
       {"help", "print this, or a verb's flags: podroute help [verb]"},
@@ -328,6 +330,9 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
       ParseWord<Mode>("mode", FLAGS_mode,
                       {{"host", Mode::kHost}, {"local", Mode::kLocal}, {"router", Mode::kRouter}}));
   PODROUTE_ASSIGN_OR_RETURN(options.router, ReadRouterOptions());
+  gflags::CommandLineFlagInfo output;
+  if (!gflags::GetCommandLineFlagInfo("output", &output)) std::abort();
+  options.output_given = !output.is_default;
   using F = PlanFormat;
   PODROUTE_ASSIGN_OR_RETURN(options.output, ParseWord<F>("output", FLAGS_output,
                                                          {{"ip", F::kIp},

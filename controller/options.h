@@ -27,6 +27,7 @@ struct Options {
   std::string from_file;
   std::vector<IpPrefix> cluster_cidrs;
   PlanFormat output = PlanFormat::kIp;
+  bool output_given = false;  // Else each verb has a default of its own.
   Against against = Against::kDefault;
   bool detailed_exitcode = false;
   uint32_t route_table = 254, route_metric = 110;

@@ -150,7 +150,7 @@ Result<ElectionTimings> ReadTimings() {
 std::vector<std::pair<std::string, std::vector<std::string>>> ListRouterFlags() {
   return {
       {"backend", {"run", "plan", "cleanup"}},
-      {"owner", {"run", "plan", "cleanup"}},
+      {"owner", {"run", "plan", "check", "cleanup"}},
       {"set_sysctls", {"run"}},
       {"bird_socket", {"run", "cleanup"}},
       {"bird_file", {"run", "cleanup"}},

@@ -13,6 +13,8 @@ namespace podroute {
 // Until SIGTERM or SIGINT.
 Result<int> RunVerb(const Options& options);
 Result<int> PlanVerb(const Options& options);
+// 0: nothing found; 1: warnings; 2: errors. main makes an error Status 3.
+Result<int> CheckVerb(const Options& options);
 Result<int> CleanupVerb(const Options& options);
 
 // The text of `podroute help [verb]`. Empty: the overview.

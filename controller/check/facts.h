@@ -1,0 +1,95 @@
+// What `podroute check` decides on: values that were read, nothing that is decided yet.
+#ifndef PODROUTE_CONTROLLER_CHECK_FACTS_H_
+#define PODROUTE_CONTROLLER_CHECK_FACTS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_prefix.h"
+#include "k8sclient/node.h"
+#include "routing/desired_routes.h"
+#include "routing/local_network.h"
+#include "routing/route_plan.h"
+
+namespace podroute {
+
+struct ClusterFacts {
+  std::vector<std::shared_ptr<const Node>> nodes;
+  // As written, comma separated; absent: there is no such ConfigMap, or it does not say.
+  std::optional<std::string> kube_proxy_cidr, kubeadm_cidr;
+  std::vector<Refusal> refused;  // Of DesiredRoutes.
+  bool self_tainted = false;     // podroute.io/network-unavailable on this machine's Node.
+};
+
+// A base chain at the hook "forward" of nftables or iptables.
+struct ForwardChain {
+  std::string show;  // "ip filter FORWARD"
+  bool policy_drop = false;
+  std::string mend_policy;  // A command that makes it accept.
+};
+struct ForwardRule {
+  std::string show;                       // The chain.
+  bool accept = false;                    // Else it drops or rejects.
+  std::optional<IpPrefix> source, target;  // What it matches; neither: anything.
+  std::string mend;                       // A command that deletes it.
+};
+
+struct ForeignRouteFact {
+  IpPrefix dst;
+  std::string kind;  // "blackhole", "unicast", ...
+  uint8_t protocol = 0;
+  uint32_t metric = 0;
+};
+
+// What the kernel has of our routes, against what should be.
+struct RouteFacts {
+  RoutePlan plan;
+  std::vector<ForeignRouteFact> shadowing;  // At the very prefix of one of ours.
+  std::vector<ForeignRouteFact> foreign;    // Everybody else's in that table.
+  bool nexthop_objects = true;
+};
+
+enum class Reached { kFull, kSmallOnly, kNo };
+struct ProbeFact {
+  std::string node;
+  IpAddress address;
+  bool bridge = false;     // Else the node's own address.
+  uint32_t bytes = 0;      // Of the full-size IP packet.
+  Reached reached = Reached::kNo;
+};
+
+struct HostFacts {
+  LocalNetwork local;
+  std::map<std::string, std::string> sysctls;  // "net/ipv4/ip_forward" to its text; absent: none.
+  std::vector<std::string> uplinks;            // Names of the links with the Node's addresses.
+  std::vector<std::string> bridge_ports;
+  std::optional<std::string> conflist;  // Its bytes.
+  std::string first_conf;               // Of the CNI configurations the one that sorts first.
+  std::string conf_dir, bin_dir;        // Empty: not ours to look at.
+  bool plugin_there = false;
+  uint32_t wanted_mtu = 0;                // Of pods; 0: not known.
+  std::vector<IpPrefix> pod_cidrs;        // Usable ones of this Node.
+  bool networkd = false;                  // It runs.
+  bool networkd_manages_foreign = false;  // By its configuration.
+  bool kube_proxy_rules = false;          // KUBE-SERVICES is in the filter.
+  std::vector<ForwardChain> chains;
+  std::vector<ForwardRule> rules;
+  std::optional<RouteFacts> routes;
+  std::vector<ProbeFact> probes;
+};
+
+struct CheckFacts {
+  std::vector<IpPrefix> cluster_cidrs;
+  std::string node_name;
+  std::string cluster_error;  // Why `cluster` is absent.
+  std::optional<ClusterFacts> cluster;
+  std::optional<HostFacts> host;  // Absent: this machine is no node.
+};
+
+}  // namespace podroute
+
+#endif  // PODROUTE_CONTROLLER_CHECK_FACTS_H_

@@ -1,0 +1,211 @@
+#include <linux/rtnetlink.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file.h"
+#include "cni/conflist.h"
+#include "controller/check/gather.h"
+#include "controller/check/gather_filter.h"
+#include "controller/check/probe.h"
+#include "controller/kernel_options.h"
+#include "controller/node_infos.h"
+#include "controller/pod_network.h"
+#include "routing/local_network_reader.h"
+#include "routing/netlink_codec.h"
+#include "routing/netlink_socket.h"
+
+namespace podroute {
+namespace {
+
+std::vector<std::string> Names(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    names.push_back(it->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void GatherSysctls(HostFacts* host) {
+  std::vector<std::string> names = {
+      "net/ipv4/ip_forward",
+      "net/ipv6/conf/all/forwarding",
+      "net/ipv4/conf/all/rp_filter",
+      "net/bridge/bridge-nf-call-iptables",
+      "net/bridge/bridge-nf-call-ip6tables",
+      "net/ipv4/neigh/default/gc_thresh3",
+      "net/ipv6/neigh/default/gc_thresh3",
+  };
+  for (const LocalLink& link : host->local.links) {
+    for (const char* name : {"/forwarding", "/rp_filter"}) {
+      names.push_back("net/ipv4/conf/" + link.name + name);
+    }
+    names.push_back("net/ipv6/conf/" + link.name + "/forwarding");
+  }
+  for (const std::string& name : names) {
+    Result<std::string> text = ReadFile("/proc/sys/" + name, 4096);
+    if (text.ok()) host->sysctls[name] = text->substr(0, text->find('\n'));
+  }
+}
+
+void GatherCniFiles(const Options& options, HostFacts* host, std::vector<Skipped>* skipped) {
+  host->conf_dir = options.cni_conf_dir;
+  host->bin_dir = options.cni_bin_dir;
+  host->plugin_there = access((options.cni_bin_dir + "/podroute-cni").c_str(), X_OK) == 0;
+  if (host->conf_dir.empty()) return;
+  Result<std::string> text = ReadFile(host->conf_dir + "/10-podroute.conflist");
+  if (text.ok()) {
+    host->conflist = *text;
+  } else if (text.status().code() != StatusCode::kNotFound) {
+    skipped->push_back({"the CNI configuration", text.status().message()});
+    host->conf_dir.clear();
+    return;
+  }
+  for (const std::string& name : Names(host->conf_dir)) {
+    bool counts = name.ends_with(".conf") || name.ends_with(".conflist") || name.ends_with(".json");
+    if (counts && host->first_conf.empty()) host->first_conf = name;
+  }
+}
+
+// systemd's order: a drop-in of /etc hides those of the same name below; by name the last one wins.
+void GatherNetworkd(HostFacts* host) {
+  std::error_code error;
+  host->networkd = std::filesystem::exists("/run/systemd/netif", error);
+  host->networkd_manages_foreign = true;
+  std::map<std::string, std::string> files;
+  for (const char* root : {"/usr/lib", "/run", "/etc"}) {
+    std::string directory = std::string(root) + "/systemd/networkd.conf.d";
+    for (const std::string& name : Names(directory)) {
+      if (name.ends_with(".conf")) files[name] = directory + "/" + name;
+    }
+  }
+  std::vector<std::string> paths = {"/etc/systemd/networkd.conf"};
+  for (const auto& [name, path] : files) paths.push_back(path);
+  for (const std::string& path : paths) {
+    Result<std::string> text = ReadFile(path, 1 << 20);
+    if (!text.ok()) continue;
+    std::string all = "\n" + *text;
+    std::erase_if(all, [](char c) { return c == ' ' || c == '\t' || c == '\r'; });
+    size_t at = all.rfind("\nManageForeignRoutes=");
+    if (at == std::string::npos) continue;
+    std::string value = all.substr(at + 21, all.find('\n', at + 1) - at - 21);
+    host->networkd_manages_foreign =
+        value != "no" && value != "false" && value != "0" && value != "off";
+  }
+}
+
+std::string KindOf(const KernelRoute& route) {
+  switch (route.type) {
+    case RTN_BLACKHOLE:
+      return "blackhole";
+    case RTN_UNREACHABLE:
+      return "unreachable";
+    case RTN_PROHIBIT:
+      return "prohibit";
+    case RTN_THROW:
+      return "throw";
+    default:
+      return "unicast";
+  }
+}
+
+Status GatherRoutes(const Options& options, const RouteSet& desired, HostFacts* host) {
+  const KernelOptions kernel = ToKernelOptions(options);
+  PODROUTE_ASSIGN_OR_RETURN(auto backend, KernelBackend::Create(kernel));
+  PODROUTE_ASSIGN_OR_RETURN(RouteSet actual, backend->ReadOwned());
+  RouteFacts facts;
+  facts.plan = Plan(actual, desired);
+  facts.nexthop_objects = backend->uses_nexthop_objects();
+  PODROUTE_ASSIGN_OR_RETURN(auto socket, NetlinkSocket::Create());
+  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    NetlinkBatch request;
+    RouteMark any = kernel.mark;
+    any.protocol = RTPROT_UNSPEC;
+    EncodeDumpRoutes(request, family, any);
+    Result<DumpResult> dump = socket->Dump(request, [&](const NetlinkMessage& message) {
+      auto route = DecodeRoute(message);
+      if (!route || route->mark.table != any.table || (route->flags & RTM_F_CLONED) != 0) return;
+      if (route->mark.protocol == kernel.mark.protocol) return;
+      ForeignRouteFact fact{route->dst, KindOf(*route), route->mark.protocol, route->mark.metric};
+      bool shadows = route->mark.metric < kernel.mark.metric &&
+                     std::any_of(desired.begin(), desired.end(),
+                                 [&](const Route& ours) { return ours.dst == fact.dst; });
+      (shadows ? facts.shadowing : facts.foreign).push_back(std::move(fact));
+    });
+    if (!dump.ok()) return dump.status();
+  }
+  host->routes = std::move(facts);
+  return Status::Ok();
+}
+
+void GatherProbes(const ClusterFacts& cluster, const std::string& self, uint32_t bytes,
+                  HostFacts* host, std::vector<Skipped>* skipped) {
+  for (const auto& node : cluster.nodes) {
+    if (node->name == self) continue;
+    for (const std::string& text : node->internal_ips) {
+      Result<IpAddress> address = IpAddress::Parse(text);
+      if (address.ok()) host->probes.push_back({node->name, *address, false, bytes});
+    }
+    for (const std::string& text : node->pod_cidrs) {
+      Result<IpPrefix> cidr = IpPrefix::Parse(text);
+      if (cidr.ok()) host->probes.push_back({node->name, cidr->address().Plus(1), true, bytes});
+    }
+  }
+  Status probed = Probe(&host->probes);
+  if (probed.ok()) {
+    // Said once for a node that is not there at all.
+    std::erase_if(host->probes, [&](const ProbeFact& probe) {
+      return probe.bridge && probe.reached == Reached::kNo &&
+             std::any_of(host->probes.begin(), host->probes.end(), [&](const ProbeFact& other) {
+               return !other.bridge && other.node == probe.node && other.reached == Reached::kNo;
+             });
+    });
+    return;
+  }
+  host->probes.clear();
+  skipped->push_back({"whether the other nodes answer", probed.message()});
+}
+
+}  // namespace
+
+void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
+                std::vector<Skipped>* skipped) {
+  HostFacts host;
+  Result<LocalNetwork> local = ReadLocalNetwork();
+  if (!local.ok()) {
+    skipped->push_back({"this machine", local.status().message()});
+    return;
+  }
+  host.local = *local;
+  host.bridge_ports = Names("/sys/class/net/" + std::string(kBridgeName) + "/brif");
+  GatherSysctls(&host);
+  GatherCniFiles(options, &host, skipped);
+  GatherNetworkd(&host);
+  GatherFilter(&host, skipped);
+  if (self != nullptr) {
+    std::vector<LocalLink> uplinks = LinksOfNode(*self, host.local);
+    for (const LocalLink& link : uplinks) host.uplinks.push_back(link.name);
+    if (!uplinks.empty()) host.wanted_mtu = PodMtu(uplinks);
+    DesiredOptions wanted{self->name, options.cluster_cidrs, {}};
+    DesiredResult desired = DesiredRoutes(ToNodeInfos(facts->cluster->nodes), host.local, wanted);
+    std::vector<std::string> problems;
+    host.pod_cidrs = UsablePodCidrs(*self, desired.refused, &problems);
+    facts->cluster->refused = desired.refused;
+    if (options.mode == Mode::kHost) {
+      Status read = GatherRoutes(options, desired.routes, &host);
+      if (!read.ok()) skipped->push_back({"this machine's routes", read.message()});
+    }
+    uint32_t bytes = host.wanted_mtu != 0 ? host.wanted_mtu : 1500;
+    if (options.cni_mtu != 0) host.wanted_mtu = options.cni_mtu;
+    GatherProbes(*facts->cluster, self->name, bytes, &host, skipped);
+  } else {
+    skipped->push_back({"routes, MTU and the other nodes", "they need the cluster's Nodes"});
+  }
+  facts->host = std::move(host);
+}
+
+}  // namespace podroute

@@ -1,0 +1,111 @@
+#include <algorithm>
+
+#include "base/text.h"
+#include "cni/conflist.h"
+#include "controller/check/rules.h"
+
+namespace podroute {
+namespace {
+
+constexpr char kOurs[] = "10-podroute.conflist";
+constexpr char kRestart[] = "# restart the agent: kubectl -n kube-system rollout restart daemonset podroute";
+
+const LocalLink* FindLink(const HostFacts& host, const std::string& name) {
+  for (const LocalLink& link : host.local.links) {
+    if (link.name == name) return &link;
+  }
+  return nullptr;
+}
+
+void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
+  if (!host.bin_dir.empty() && !host.plugin_there) {
+    findings->push_back({"PluginMissing", Severity::kError,
+                         host.bin_dir + "/podroute-cni is not there, or cannot be executed",
+                         "the container runtime can start no pods", kRestart});
+  }
+  if (host.conf_dir.empty() || host.pod_cidrs.empty()) return;
+  if (!host.conflist) {
+    findings->push_back({"ConflistMissing", Severity::kError,
+                         host.conf_dir + "/" + kOurs + " is not there",
+                         "the node stays NotReady, or another network's plugin starts its pods",
+                         kRestart});
+  } else if (host.wanted_mtu != 0 &&
+             *host.conflist != RenderConflist({host.pod_cidrs, host.wanted_mtu})) {
+    findings->push_back({"ConflistEdited", Severity::kError,
+                         host.conf_dir + "/" + kOurs + " is not as the agent writes it",
+                         "pods get wrong addresses or a wrong MTU", kRestart});
+  }
+  if (!host.first_conf.empty() && host.first_conf < kOurs) {
+    findings->push_back({"ConflistOrder", Severity::kError,
+                         host.conf_dir + "/" + Printable(host.first_conf, 255) + " sorts before " +
+                             kOurs,
+                         "the container runtime takes the first, so pods are another network's",
+                         "rm '" + host.conf_dir + "/" + Printable(host.first_conf, 255) + "'"});
+  }
+}
+
+void CheckBridge(const HostFacts& host, const LocalLink& bridge, std::vector<Finding>* findings) {
+  if (!bridge.up) {
+    findings->push_back({"BridgeDown", Severity::kError, "cni0 is down",
+                         "no pod of this node reaches anything", "ip link set cni0 up"});
+  }
+  if (host.wanted_mtu != 0 && bridge.mtu != host.wanted_mtu) {
+    findings->push_back({"BridgeMtu", Severity::kWarning,
+                         "cni0 has MTU " + std::to_string(bridge.mtu) + ", pods should have " +
+                             std::to_string(host.wanted_mtu),
+                         "large packets are lost between pods and the node",
+                         "ip link set cni0 mtu " + std::to_string(host.wanted_mtu)});
+  }
+  for (const IpPrefix& cidr : host.pod_cidrs) {
+    const IpAddress gateway = cidr.address().Plus(1);
+    bool there = std::any_of(host.local.addresses.begin(), host.local.addresses.end(),
+                             [&](const LocalAddress& own) {
+                               return own.ifindex == bridge.ifindex && own.address == gateway;
+                             });
+    if (there) continue;
+    findings->push_back({"BridgeAddressWrong", Severity::kError,
+                         "cni0 has not the address " + gateway.ToString(),
+                         "pods send what leaves the node to that address",
+                         "ip address add " + gateway.ToString() + "/" +
+                             std::to_string(cidr.length()) + " dev cni0" +
+                             (cidr.is_v4() ? "" : " nodad")});
+  }
+}
+
+void CheckPorts(const HostFacts& host, std::vector<Finding>* findings) {
+  if (host.wanted_mtu == 0) return;
+  for (const std::string& port : host.bridge_ports) {
+    const LocalLink* link = FindLink(host, port);
+    if (link == nullptr || link->mtu == host.wanted_mtu) continue;
+    findings->push_back({"PodMtu", Severity::kWarning,
+                         "a pod's link " + Printable(port) + " has MTU " +
+                             std::to_string(link->mtu) + ", not " +
+                             std::to_string(host.wanted_mtu),
+                         "its large packets, or those to it, are lost",
+                         "ip link set " + Printable(port) + " mtu " +
+                             std::to_string(host.wanted_mtu) +
+                             "  # and the pod's own end: delete the pod"});
+  }
+}
+
+}  // namespace
+
+void CheckPodLinks(const CheckFacts& facts, std::vector<Finding>* findings) {
+  const HostFacts& host = *facts.host;
+  CheckFiles(host, findings);
+  // The first pod's plugin makes it.
+  if (const LocalLink* bridge = FindLink(host, std::string(kBridgeName))) {
+    CheckBridge(host, *bridge, findings);
+  }
+  CheckPorts(host, findings);
+  if (host.networkd && host.networkd_manages_foreign) {
+    findings->push_back(
+        {"ManageForeignRoutes", Severity::kWarning,
+         "systemd-networkd runs with ManageForeignRoutes=yes",
+         "it deletes our routes when it configures a link",
+         "mkdir -p /etc/systemd/networkd.conf.d && printf '[Network]\\nManageForeignRoutes=no\\n' "
+         ">/etc/systemd/networkd.conf.d/10-podroute.conf && systemctl restart systemd-networkd"});
+  }
+}
+
+}  // namespace podroute

@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <charconv>
+
+#include "controller/check/rules.h"
+
+namespace podroute {
+namespace {
+
+std::string Get(const HostFacts& host, const std::string& name) {
+  auto found = host.sysctls.find(name);
+  return found == host.sysctls.end() ? "" : found->second;
+}
+
+// With slashes, since a link's name may have dots.
+std::string Set(const std::string& name, const std::string& value) {
+  return "sysctl -w " + name + "=" + value;
+}
+
+std::string Is(const HostFacts& host, const std::string& name) {
+  return name + " is " + Get(host, name);
+}
+
+bool HasFamily(const HostFacts& host, IpFamily family) {
+  return std::any_of(host.pod_cidrs.begin(), host.pod_cidrs.end(),
+                     [&](const IpPrefix& cidr) { return cidr.family() == family; });
+}
+
+std::vector<std::string> Links(const HostFacts& host) {
+  std::vector<std::string> links = host.uplinks;
+  if (std::any_of(host.local.links.begin(), host.local.links.end(),
+                  [](const LocalLink& link) { return link.name == "cni0"; })) {
+    links.emplace_back("cni0");
+  }
+  return links;
+}
+
+void CheckForwarding(const HostFacts& host, std::vector<Finding>* findings) {
+  const std::string why = "this node drops what comes for its pods, and what they send";
+  for (const auto& [family, name] : {std::pair{IpFamily::kV4, "net/ipv4/ip_forward"},
+                                     std::pair{IpFamily::kV6, "net/ipv6/conf/all/forwarding"}}) {
+    if (HasFamily(host, family) && Get(host, name) == "0") {
+      findings->push_back(
+          {"ForwardingOff", Severity::kError, Is(host, name), why, Set(name, "1")});
+      continue;  // Setting it sets each link's too.
+    }
+    for (const std::string& link : Links(host)) {
+      std::string of_link = std::string("net/") + (family == IpFamily::kV4 ? "ipv4" : "ipv6") +
+                            "/conf/" + link + "/forwarding";
+      if (!HasFamily(host, family) || Get(host, of_link) != "0") continue;
+      findings->push_back({"LinkForwardingOff", Severity::kError, Is(host, of_link),
+                           "what comes in by this link is not passed on", Set(of_link, "1")});
+    }
+  }
+}
+
+void CheckReversePath(const HostFacts& host, std::vector<Finding>* findings) {
+  const std::string all = "net/ipv4/conf/all/rp_filter";
+  for (const std::string& link : Links(host)) {
+    std::string name = "net/ipv4/conf/" + link + "/rp_filter";
+    // The kernel takes the larger of the two (ip-sysctl.rst).
+    if (std::max(Get(host, name), Get(host, all)) != "1") continue;
+    findings->push_back({"ReversePathStrict", Severity::kWarning,
+                         Get(host, name) == "1" ? Is(host, name) : Is(host, all),
+                         "packets that come in by another link than answers leave by are dropped "
+                         "without a word",
+                         Set(name, "2")});
+  }
+}
+
+void CheckBridgeNetfilter(const HostFacts& host, std::vector<Finding>* findings) {
+  // Only iptables' service rules need it: between two pods of one bridge.
+  if (!host.kube_proxy_rules) return;
+  const std::string why =
+      "a service whose endpoint is on the client's own node answers from the wrong address";
+  for (const auto& [family, name] :
+       {std::pair{IpFamily::kV4, "net/bridge/bridge-nf-call-iptables"},
+        std::pair{IpFamily::kV6, "net/bridge/bridge-nf-call-ip6tables"}}) {
+    if (!HasFamily(host, family) || Get(host, name) == "1") continue;
+    bool absent = Get(host, name).empty();
+    findings->push_back({"BridgeNetfilterOff", Severity::kWarning,
+                         absent ? std::string(name) + " is not there: br_netfilter is not loaded"
+                                : Is(host, name),
+                         why, (absent ? "modprobe br_netfilter && " : "") + Set(name, "1")});
+  }
+}
+
+void CheckNeighbours(const CheckFacts& facts, std::vector<Finding>* findings) {
+  if (!facts.cluster) return;
+  // Each other node and each pod of this one; half of the table is for all the rest.
+  const size_t needed = facts.cluster->nodes.size() + facts.host->bridge_ports.size();
+  for (const auto& [family, name] : {std::pair{IpFamily::kV4, "net/ipv4/neigh/default/gc_thresh3"},
+                                     std::pair{IpFamily::kV6, "net/ipv6/neigh/default/gc_thresh3"}}) {
+    std::string text = Get(*facts.host, name);
+    size_t limit = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+    if (!HasFamily(*facts.host, family) || error != std::errc() || limit >= 2 * needed) continue;
+    findings->push_back({"NeighbourTableSmall", Severity::kWarning,
+                         Is(*facts.host, name) + ", for " + std::to_string(needed) +
+                             " nodes and pods that are neighbours",
+                         "when the table is full, nodes and pods are unreachable by turns",
+                         Set(name, std::to_string(std::max<size_t>(1024, 4 * needed)))});
+  }
+}
+
+}  // namespace
+
+void CheckSysctls(const CheckFacts& facts, std::vector<Finding>* findings) {
+  CheckForwarding(*facts.host, findings);
+  CheckReversePath(*facts.host, findings);
+  CheckBridgeNetfilter(*facts.host, findings);
+  CheckNeighbours(facts, findings);
+}
+
+}  // namespace podroute

@@ -1,0 +1,224 @@
+#include "controller/check/rules.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "base/file.h"
+#include "cni/conflist.h"
+#include "controller/check/gather_filter.h"
+
+namespace podroute {
+namespace {
+
+IpPrefix P(const char* text) { return IpPrefix::Parse(text).value(); }
+IpAddress A(const char* text) { return IpAddress::Parse(text).value(); }
+
+std::shared_ptr<const Node> MakeNode(const char* name, const char* cidr, const char* address) {
+  auto node = std::make_shared<Node>();
+  node->name = name;
+  node->pod_cidrs = {cidr};
+  node->internal_ips = {address};
+  return node;
+}
+
+// worker1, and nothing wrong with it.
+CheckFacts Sound() {
+  CheckFacts facts;
+  facts.node_name = "worker1";
+  facts.cluster_cidrs = {P("10.244.0.0/16")};
+  facts.cluster.emplace();
+  facts.cluster->nodes = {MakeNode("master1", "10.244.1.0/24", "192.168.0.1"),
+                          MakeNode("worker1", "10.244.2.0/24", "192.168.0.2")};
+  facts.cluster->kube_proxy_cidr = "10.244.0.0/16";
+  facts.cluster->kubeadm_cidr = "10.244.0.0/16";
+  HostFacts& host = facts.host.emplace();
+  auto link = [](int ifindex, const char* name) {
+    LocalLink link;
+    link.ifindex = ifindex;
+    link.name = name;
+    link.up = true;
+    link.mtu = 1500;
+    return link;
+  };
+  host.local.links = {link(2, "eth0"), link(3, "cni0"), link(4, "veth1")};
+  host.local.addresses = {{2, A("192.168.0.2"), P("192.168.0.0/24")},
+                          {3, A("10.244.2.1"), P("10.244.2.0/24")}};
+  host.sysctls = {{"net/ipv4/ip_forward", "1"},
+                  {"net/ipv4/conf/eth0/forwarding", "1"},
+                  {"net/ipv4/conf/all/rp_filter", "0"},
+                  {"net/ipv4/conf/eth0/rp_filter", "2"},
+                  {"net/ipv4/neigh/default/gc_thresh3", "1024"}};
+  host.uplinks = {"eth0"};
+  host.bridge_ports = {"veth1"};
+  host.pod_cidrs = {P("10.244.2.0/24")};
+  host.wanted_mtu = 1500;
+  host.conflist = RenderConflist({host.pod_cidrs, 1500});
+  host.conf_dir = "/etc/cni/net.d";
+  host.bin_dir = "/opt/cni/bin";
+  host.first_conf = "10-podroute.conflist";
+  host.plugin_there = true;
+  host.chains = {{"ip filter FORWARD", false, "iptables -P FORWARD ACCEPT"}};
+  host.routes.emplace();
+  Route route;
+  route.dst = P("10.244.1.0/24");
+  route.via = {A("192.168.0.1"), 2};
+  host.routes->plan.keeps = {route};
+  host.probes = {{"master1", A("192.168.0.1"), false, 1500, Reached::kFull},
+                 {"master1", A("10.244.1.1"), true, 1500, Reached::kFull}};
+  return facts;
+}
+
+std::string Ids(const CheckFacts& facts) {
+  std::string ids;
+  for (const Finding& finding : CheckRules(facts)) {
+    ids += (ids.empty() ? "" : " ") + finding.id;
+    EXPECT_FALSE(finding.what.empty() || finding.why.empty() || finding.mend.empty()) << finding.id;
+    EXPECT_NE(std::count(AllFindingIds().begin(), AllFindingIds().end(), finding.id), 0)
+        << finding.id;
+  }
+  return ids;
+}
+
+TEST(CheckRulesTest, ASoundNodeHasNoFindings) { EXPECT_EQ(Ids(Sound()), ""); }
+
+Refusal Refused(RefusalReason reason) { return {"master1", "10.244.1.0/24", reason, "refused"}; }
+
+Route RouteTo(const char* dst, const char* via) {
+  Route route;
+  route.dst = P(dst);
+  route.via = {A(via), 2};
+  return route;
+}
+
+TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
+  using F = CheckFacts&;
+  auto sysctl = [](const char* name, const char* value) {
+    return [=](F f) { f.host->sysctls[name] = value; };
+  };
+  auto refuse = [](RefusalReason reason) {
+    return [=](F f) { f.cluster->refused = {Refused(reason)}; };
+  };
+  auto change = [](RouteAction action) {
+    return [=](F f) {
+      Route route = RouteTo("10.244.3.0/24", "192.168.0.3");
+      f.host->routes->plan.changes = {{action, route, route}};
+    };
+  };
+  const std::vector<std::pair<std::string, std::function<void(F)>>> faults = {
+      {"ForwardingOff", sysctl("net/ipv4/ip_forward", "0")},
+      {"LinkForwardingOff", sysctl("net/ipv4/conf/eth0/forwarding", "0")},
+      {"ReversePathStrict", sysctl("net/ipv4/conf/eth0/rp_filter", "1")},
+      {"NeighbourTableSmall", sysctl("net/ipv4/neigh/default/gc_thresh3", "4")},
+      {"BridgeNetfilterOff", [](F f) { f.host->kube_proxy_rules = true; }},
+      {"PluginMissing", [](F f) { f.host->plugin_there = false; }},
+      {"ConflistMissing", [](F f) { f.host->conflist.reset(); }},
+      {"ConflistEdited", [](F f) { *f.host->conflist += " "; }},
+      {"ConflistOrder", [](F f) { f.host->first_conf = "05-other.conf"; }},
+      {"BridgeDown", [](F f) { f.host->local.links[1].up = false; }},
+      {"BridgeMtu", [](F f) { f.host->local.links[1].mtu = 1400; }},
+      {"BridgeAddressWrong", [](F f) { f.host->local.addresses.pop_back(); }},
+      {"PodMtu", [](F f) { f.host->local.links[2].mtu = 1400; }},
+      {"ManageForeignRoutes",
+       [](F f) { f.host->networkd = f.host->networkd_manages_foreign = true; }},
+      {"NodeAddressNotHere", [](F f) { f.host->local.addresses[0].address = A("192.168.0.9"); }},
+      {"RouteMissing", change(RouteAction::kAdd)},
+      {"RouteWrong", change(RouteAction::kReplace)},
+      {"RouteStale", change(RouteAction::kDelete)},
+      {"RouteShadowed",
+       [](F f) { f.host->routes->shadowing = {{P("10.244.1.0/24"), "unicast", 4, 0}}; }},
+      {"ForeignRoute",
+       [](F f) { f.host->routes->foreign = {{P("10.244.1.128/25"), "unicast", 4, 0}}; }},
+      {"ForeignRoute",
+       [](F f) { f.host->routes->foreign = {{P("10.244.2.0/24"), "blackhole", 4, 0}}; }},
+      {"NoNexthopObjects", [](F f) { f.host->routes->nexthop_objects = false; }},
+      {"ForwardPolicyDrop", [](F f) { f.host->chains[0].policy_drop = true; }},
+      {"ForwardRuleDrops",
+       [](F f) { f.host->rules = {{"ip filter FORWARD", false, P("10.0.0.0/8"), {}, "mend"}}; }},
+      {"PathMtu", [](F f) { f.host->probes[0].reached = Reached::kSmallOnly; }},
+      {"NodeUnreachable", [](F f) { f.host->probes[0].reached = Reached::kNo; }},
+      {"BridgeSilent", [](F f) { f.host->probes[1].reached = Reached::kNo; }},
+      {"PodCidrMissing", refuse(RefusalReason::kNoPodCidr)},
+      {"PodCidrOverlaps", refuse(RefusalReason::kOverlapsNode)},
+      {"PodCidrOutsideCluster", refuse(RefusalReason::kOutsideClusterCidr)},
+      {"RouteRefused", refuse(RefusalReason::kTooWide)},
+      {"DuplicateNodeAddress",
+       [](F f) {
+         f.cluster->nodes.push_back(MakeNode("worker2", "10.244.3.0/24", "192.168.0.1"));
+       }},
+      {"KubeProxyCidr", [](F f) { f.cluster->kube_proxy_cidr = "10.96.0.0/12"; }},
+      {"KubeadmCidr", [](F f) { f.cluster->kubeadm_cidr = "10.244.0.0/17"; }},
+      {"NetworkTaint", [](F f) { f.cluster->self_tainted = true; }},
+      {"NetworkUnavailable",
+       [](F f) {
+         auto node = std::make_shared<Node>(*f.cluster->nodes[0]);
+         node->network_unavailable = {"True", "NoRouteCreated"};
+         f.cluster->nodes[0] = node;
+       }},
+      {"ClusterUnreachable", [](F f) { f.cluster.reset(), f.cluster_error = "connect"; }},
+  };
+  for (const auto& [id, plant] : faults) {
+    CheckFacts facts = Sound();
+    plant(facts);
+    EXPECT_EQ(Ids(facts), id);
+  }
+}
+
+TEST(CheckRulesTest, AnAcceptForPodsMakesADropPolicyRight) {
+  CheckFacts facts = Sound();
+  facts.host->chains[0].policy_drop = true;
+  facts.host->rules = {{"ip filter FORWARD", true, P("10.244.0.0/16"), {}, "mend"}};
+  EXPECT_EQ(Ids(facts), "");
+}
+
+TEST(CheckRulesTest, ADropOfOtherAddressesIsNoFinding) {
+  CheckFacts facts = Sound();
+  facts.host->rules = {{"ip filter FORWARD", false, P("172.16.0.0/12"), {}, "mend"}};
+  EXPECT_EQ(Ids(facts), "");
+}
+
+TEST(CheckFilterTest, ReadsWhatNftPrints) {
+  HostFacts host;
+  ASSERT_TRUE(ReadRulesetJson(
+                  R"({"nftables":[{"chain":{"family":"inet","table":"t","name":"f","hook":"forward",
+"policy":"drop"}},{"rule":{"family":"inet","table":"t","chain":"f","handle":7,"expr":[{"match":{
+"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":{"prefix":{"addr":"10.0.0.0",
+"len":8}}}},{"drop":null}]}},{"rule":{"family":"inet","table":"t","chain":"f","handle":8,"expr":[
+{"match":{"op":"==","left":{"ct":{"key":"state"}},"right":"invalid"}},{"drop":null}]}}]})",
+                  &host)
+                  .ok());
+  ASSERT_EQ(host.chains.size(), 1u);
+  EXPECT_TRUE(host.chains[0].policy_drop);
+  ASSERT_EQ(host.rules.size(), 1u);
+  EXPECT_EQ(host.rules[0].source, P("10.0.0.0/8"));
+  EXPECT_EQ(host.rules[0].mend, "nft delete rule inet t f handle 7");
+}
+
+TEST(CheckFilterTest, ReadsWhatIptablesLegacyPrints) {
+  HostFacts host;
+  ReadLegacyRules("-P FORWARD DROP\n-N KUBE-SERVICES\n-A FORWARD -s 10.0.0.0/8 -j DROP\n",
+                  "iptables-legacy", &host);
+  ASSERT_EQ(host.rules.size(), 1u);
+  EXPECT_TRUE(host.chains.at(0).policy_drop && host.kube_proxy_rules);
+  EXPECT_EQ(host.rules[0].mend, "iptables-legacy -D FORWARD -s 10.0.0.0/8 -j DROP");
+}
+
+TEST(CheckReportTest, TheExitCodeIsTheWorstFindings) {
+  auto code = [](Severity severity) {
+    return CheckExitCode({{{"PathMtu", severity, "", "", ""}}, {}});
+  };
+  EXPECT_EQ(CheckExitCode({}), 0);
+  EXPECT_EQ(code(Severity::kNote), 0);
+  EXPECT_EQ(code(Severity::kWarning), 1);
+  EXPECT_EQ(code(Severity::kError), 2);
+}
+
+TEST(CheckDocsTest, EveryFindingIsDocumented) {
+  std::string text = ReadFile("docs/check.md").value();
+  for (std::string_view id : AllFindingIds()) {
+    EXPECT_NE(text.find("\n| `" + std::string(id) + "` |"), std::string::npos) << id;
+  }
+}
+
+}  // namespace
+}  // namespace podroute
