@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# podroute check on a sound lab, and with one fault after another.
+# shellcheck source=test_lib.sh
+source "$(dirname "$0")/test_lib.sh"
+
+check() { lab exec master1 podroute check --cluster_cidr=10.244.0.0/16,fd00:10:244::/48 --output=json "$@"; }
+
+ids() { jq -r '[.findings[].id] | unique | join(" ")'; }
+
+clean() { check >/dev/null; }
+
+# ID EXIT PLANT...: the fault is found, and what is printed mends it.
+finds() {
+  local id=$1 expected=$2 report code=0 mend
+  shift 2
+  "$@" >/dev/null
+  report=$(check) || code=$?
+  expect_eq "exit code for $id" "$expected" "$code"
+  jq -e --arg id "$id" 'any(.findings[]; .id == $id)' <<<"$report" >/dev/null ||
+    fail "$id is not among: $(ids <<<"$report")"
+  mend=$(jq -r --arg id "$id" '[.findings[] | select(.id == $id)][0].mend' <<<"$report")
+  [[ $mend != "# "* ]] || return 0
+  lab exec master1 bash -c "$mend" >/dev/null
+  wait_for 10 clean
+}
+
+on() { lab exec master1 "$@"; }
+
+sound_lab() {
+  lab_up --nodes 3 "$@"
+  local node
+  for node in master1 worker1 worker2; do lab pod "$node" "pod-$node" >/dev/null; done
+}
+
+ASoundLabHasNoFindingsOnAnyNode() {
+  sound_lab --dual-stack
+  local node
+  for node in master1 worker1 worker2; do
+    expect_eq "$node" "nothing found" "$(lab exec "$node" podroute check)"
+  done
+  expect_eq "from elsewhere" "" "$(lab exec apiserver podroute check --output=json | ids)"
+}
+
+ASoundRouterModeLabHasNoFindings() {
+  sound_lab --mode router
+  expect_eq "worker1" "nothing found" "$(lab exec worker1 podroute check --mode=local)"
+}
+
+EachFaultOfTheNodeIsFoundAndMended() {
+  sound_lab
+  wait_for 10 clean
+  local port
+  port=$(on ls /sys/class/net/cni0/brif)
+  finds ReversePathStrict 1 on sysctl -qw net.ipv4.conf.eth0.rp_filter=1
+  finds LinkForwardingOff 2 on sysctl -qw net.ipv4.conf.eth0.forwarding=0
+  finds BridgeMtu 1 on ip link set cni0 mtu 1400
+  finds PodMtu 1 on ip link set "$port" mtu 1400
+  finds BridgeAddressWrong 2 on ip address delete 10.244.1.1/24 dev cni0
+  finds BridgeDown 2 on ip link set cni0 down
+  finds ConflistOrder 2 on bash -c 'echo "{}" >/run/cni/net.d/05-other.conf'
+  finds RouteShadowed 2 on ip route add 10.244.2.0/24 via 192.168.0.254
+  finds RouteShadowed 2 on ip route add blackhole 10.244.2.0/24
+  finds ForeignRoute 2 on ip route add 10.244.2.128/25 via 192.168.0.254
+  finds ForeignRoute 2 on ip route add blackhole 10.244.1.128/25
+  finds ForwardPolicyDrop 2 on iptables-nft -P FORWARD DROP
+  finds ForwardRuleDrops 2 on iptables-nft -A FORWARD -s 10.244.0.0/16 -j DROP
+  finds ForwardPolicyDrop 2 on nft 'table inet other { chain f { type filter hook forward priority 0; policy drop; }; }'
+  lab agent master1 stop
+  finds ForwardingOff 2 on sysctl -qw net.ipv4.ip_forward=0
+}
+
+EachFaultThatTheAgentWouldMendIsFound() {
+  sound_lab
+  lab agent master1 stop
+  finds RouteMissing 2 on ip route delete 10.244.2.0/24 proto 110 metric 110
+  lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  finds RouteStale 1 on ip route add 10.244.99.0/24 via 192.168.0.3 proto 110 metric 110
+  lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  finds ConflistEdited 2 on bash -c 'echo >>/run/cni/net.d/10-podroute.conflist'
+  finds ConflistMissing 2 on rm /run/cni/net.d/10-podroute.conflist
+  finds PluginMissing 2 on rm /run/cni/bin/podroute-cni
+  lab agent master1 start
+  wait_for 10 clean
+}
+
+config_map() {  # NAME KEY TEXT
+  jq -n --arg name "$1" --arg key "$2" --arg text "$3" \
+    '{apiVersion: "v1", kind: "ConfigMap", metadata: {name: $name, namespace: "kube-system"}, data: {($key): $text}}' |
+    lab api POST /api/v1/namespaces/kube-system/configmaps -o /dev/null -H 'Content-Type: application/json' --data-binary @-
+}
+
+EachFaultOfTheClusterIsFound() {
+  sound_lab
+  wait_for 10 clean
+  finds KubeProxyCidr 1 config_map kube-proxy config.conf 'clusterCIDR: 10.96.0.0/12'
+  lab kubectl -n kube-system delete configmap kube-proxy >/dev/null
+  finds KubeadmCidr 1 config_map kubeadm-config ClusterConfiguration $'networking:\n  podSubnet: 10.96.0.0/12'
+  lab kubectl -n kube-system delete configmap kubeadm-config >/dev/null
+  finds PathMtu 2 lab exec worker1 ip link set eth0 mtu 1400
+  lab exec worker1 ip link set eth0 mtu 1500
+  wait_for 10 clean
+  finds NodeUnreachable 2 lab exec worker1 sysctl -qw net.ipv4.icmp_echo_ignore_all=1
+  lab exec worker1 sysctl -qw net.ipv4.icmp_echo_ignore_all=0
+  wait_for 10 clean
+  finds DuplicateNodeAddress 2 lab api PATCH /api/v1/nodes/worker2/status -H 'Content-Type: application/merge-patch+json' \
+    --data '{"status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"}]}}'
+  lab apiserver stop
+  finds ClusterUnreachable 2 true
+}
+
+AWrongFlagIsToldFromAFinding() {
+  lab_up --nodes 1 --mode none
+  local code=0
+  check --output=frr 2>/dev/null || code=$?
+  expect_eq "exit code" 3 "$code"
+}
+
+run_tests "$@"
