@@ -51,16 +51,15 @@ Result<int> CheckVerb(const Options& options) {
     facts.cluster_error = client.status().message();
   }
   if (self == nullptr && client.ok()) {
-    report.skipped.push_back({"this machine", "no Node is named \"" +
-                                                  Printable(options.node_name) +
+    report.skipped.push_back({"this machine", "no Node is named \"" + Printable(options.node_name) +
                                                   "\"; on a node --node_name says which it is"});
   } else {
     GatherHost(options, self, &facts, &report.skipped);
   }
   report.findings = CheckRules(facts);
-  std::fputs((options.output == PlanFormat::kJson ? CheckReportJson : CheckReportTable)(report)
-                 .c_str(),
-             stdout);
+  std::fputs(
+      (options.output == PlanFormat::kJson ? CheckReportJson : CheckReportTable)(report).c_str(),
+      stdout);
   return CheckExitCode(report);
 }
 

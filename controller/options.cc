@@ -27,8 +27,10 @@ DEFINE_string(node_name, "",
 DEFINE_string(from_file, "",
               "Nodes from `kubectl get nodes -o json` or `-o yaml`; '-' is standard input");
 DEFINE_string(cluster_cidr, "", "prefixes that podCIDRs must lie in, comma separated; empty: any");
-DEFINE_string(output, "ip", "plan: ip (commands that a shell runs), table, json, bird or frr; check: table (also when it "
-              "is not given) or json");
+DEFINE_string(
+    output, "ip",
+    "plan: ip (commands that a shell runs), table, json, bird or frr; check: table (also when it "
+    "is not given) or json");
 DEFINE_string(
     against, "",
     "what the plan is compared with: kernel or nothing; empty: kernel in host mode when this "

@@ -32,10 +32,10 @@ struct ForwardChain {
   std::string mend_policy;  // A command that makes it accept.
 };
 struct ForwardRule {
-  std::string show;                       // The chain.
-  bool accept = false;                    // Else it drops or rejects.
+  std::string show;                        // The chain.
+  bool accept = false;                     // Else it drops or rejects.
   std::optional<IpPrefix> source, target;  // What it matches; neither: anything.
-  std::string mend;                       // A command that deletes it.
+  std::string mend;                        // A command that deletes it.
 };
 
 struct ForeignRouteFact {
@@ -57,8 +57,8 @@ enum class Reached { kFull, kSmallOnly, kNo };
 struct ProbeFact {
   std::string node;
   IpAddress address;
-  bool bridge = false;     // Else the node's own address.
-  uint32_t bytes = 0;      // Of the full-size IP packet.
+  bool bridge = false;  // Else the node's own address.
+  uint32_t bytes = 0;   // Of the full-size IP packet.
   Reached reached = Reached::kNo;
 };
 

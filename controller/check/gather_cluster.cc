@@ -51,8 +51,7 @@ void GatherConfigMaps(HttpTransport& transport, const std::string& self, Cluster
   cluster->kubeadm_cidr = ConfigText(transport, "kubeadm-config", "ClusterConfiguration",
                                      "networking", "podSubnet", skipped);
   if (self.empty()) return;
-  Result<YamlValue> node =
-      Get(transport, std::string(kNodesPath) + "/" + PercentEncode(self));
+  Result<YamlValue> node = Get(transport, std::string(kNodesPath) + "/" + PercentEncode(self));
   if (!node.ok()) {
     skipped->push_back({"the Node's taints", node.status().message()});
     return;

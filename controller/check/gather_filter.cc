@@ -82,9 +82,9 @@ void ReadChain(const YamlValue& chain, HostFacts* host) {
   ForwardChain fact{family + " " + table + " " + name, Text(chain, "policy") == "drop", ""};
   // iptables' own tables are best mended with iptables.
   bool iptables = table == "filter" && name == "FORWARD" && (family == "ip" || family == "ip6");
-  fact.mend_policy = iptables
-                         ? (family == "ip" ? "iptables -P FORWARD ACCEPT" : "ip6tables -P FORWARD ACCEPT")
-                         : "nft 'chain " + fact.show + " { policy accept; }'";
+  fact.mend_policy =
+      iptables ? (family == "ip" ? "iptables -P FORWARD ACCEPT" : "ip6tables -P FORWARD ACCEPT")
+               : "nft 'chain " + fact.show + " { policy accept; }'";
   host->chains.push_back(std::move(fact));
 }
 

@@ -23,8 +23,9 @@ void CheckRefusals(const ClusterFacts& cluster, std::vector<Finding>* findings) 
       case RefusalReason::kOverlapsNode:
         finding.id = "PodCidrOverlaps";
         finding.why = "two nodes give their pods the same addresses";
-        finding.mend = "kubectl delete node " + refusal.node +
-                       "  # drain it first; its kubelet registers it anew, with a podCIDR of its own";
+        finding.mend =
+            "kubectl delete node " + refusal.node +
+            "  # drain it first; its kubelet registers it anew, with a podCIDR of its own";
         break;
       case RefusalReason::kOutsideClusterCidr:
         finding.id = "PodCidrOutsideCluster";
@@ -64,12 +65,11 @@ void CheckConditions(const CheckFacts& facts, std::vector<Finding>* findings) {
          "# see why its agent has no routes: run podroute check on " + Printable(node->name)});
   }
   if (facts.cluster->self_tainted) {
-    findings->push_back({"NetworkTaint", Severity::kWarning,
-                         "Node " + Printable(facts.node_name) +
-                             " has the taint podroute.io/network-unavailable",
-                         "the scheduler places no pods there",
-                         "kubectl taint node " + Printable(facts.node_name) +
-                             " podroute.io/network-unavailable-"});
+    findings->push_back(
+        {"NetworkTaint", Severity::kWarning,
+         "Node " + Printable(facts.node_name) + " has the taint podroute.io/network-unavailable",
+         "the scheduler places no pods there",
+         "kubectl taint node " + Printable(facts.node_name) + " podroute.io/network-unavailable-"});
   }
 }
 
@@ -131,11 +131,12 @@ void CheckCluster(const CheckFacts& facts, std::vector<Finding>* findings) {
               findings);
   }
   if (facts.cluster->kubeadm_cidr) {
-    CheckCidr(facts, *facts.cluster->kubeadm_cidr,
-              {"KubeadmCidr", Severity::kWarning, "networking.podSubnet in kubeadm-config",
-               "the next kubeadm upgrade writes it back into kube-controller-manager and kube-proxy",
-               "kubectl -n kube-system edit configmap kubeadm-config"},
-              findings);
+    CheckCidr(
+        facts, *facts.cluster->kubeadm_cidr,
+        {"KubeadmCidr", Severity::kWarning, "networking.podSubnet in kubeadm-config",
+         "the next kubeadm upgrade writes it back into kube-controller-manager and kube-proxy",
+         "kubectl -n kube-system edit configmap kubeadm-config"},
+        findings);
   }
 }
 

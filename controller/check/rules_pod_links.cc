@@ -8,7 +8,8 @@ namespace podroute {
 namespace {
 
 constexpr char kOurs[] = "10-podroute.conflist";
-constexpr char kRestart[] = "# restart the agent: kubectl -n kube-system rollout restart daemonset podroute";
+constexpr char kRestart[] =
+    "# restart the agent: kubectl -n kube-system rollout restart daemonset podroute";
 
 const LocalLink* FindLink(const HostFacts& host, const std::string& name) {
   for (const LocalLink& link : host.local.links) {
@@ -25,10 +26,9 @@ void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
   }
   if (host.conf_dir.empty() || host.pod_cidrs.empty()) return;
   if (!host.conflist) {
-    findings->push_back({"ConflistMissing", Severity::kError,
-                         host.conf_dir + "/" + kOurs + " is not there",
-                         "the node stays NotReady, or another network's plugin starts its pods",
-                         kRestart});
+    findings->push_back(
+        {"ConflistMissing", Severity::kError, host.conf_dir + "/" + kOurs + " is not there",
+         "the node stays NotReady, or another network's plugin starts its pods", kRestart});
   } else if (host.wanted_mtu != 0 &&
              *host.conflist != RenderConflist({host.pod_cidrs, host.wanted_mtu})) {
     findings->push_back({"ConflistEdited", Severity::kError,
@@ -36,11 +36,11 @@ void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
                          "pods get wrong addresses or a wrong MTU", kRestart});
   }
   if (!host.first_conf.empty() && host.first_conf < kOurs) {
-    findings->push_back({"ConflistOrder", Severity::kError,
-                         host.conf_dir + "/" + Printable(host.first_conf, 255) + " sorts before " +
-                             kOurs,
-                         "the container runtime takes the first, so pods are another network's",
-                         "rm '" + host.conf_dir + "/" + Printable(host.first_conf, 255) + "'"});
+    findings->push_back(
+        {"ConflistOrder", Severity::kError,
+         host.conf_dir + "/" + Printable(host.first_conf, 255) + " sorts before " + kOurs,
+         "the container runtime takes the first, so pods are another network's",
+         "rm '" + host.conf_dir + "/" + Printable(host.first_conf, 255) + "'"});
   }
 }
 
@@ -63,12 +63,11 @@ void CheckBridge(const HostFacts& host, const LocalLink& bridge, std::vector<Fin
                                return own.ifindex == bridge.ifindex && own.address == gateway;
                              });
     if (there) continue;
-    findings->push_back({"BridgeAddressWrong", Severity::kError,
-                         "cni0 has not the address " + gateway.ToString(),
-                         "pods send what leaves the node to that address",
-                         "ip address add " + gateway.ToString() + "/" +
-                             std::to_string(cidr.length()) + " dev cni0" +
-                             (cidr.is_v4() ? "" : " nodad")});
+    findings->push_back(
+        {"BridgeAddressWrong", Severity::kError, "cni0 has not the address " + gateway.ToString(),
+         "pods send what leaves the node to that address",
+         "ip address add " + gateway.ToString() + "/" + std::to_string(cidr.length()) +
+             " dev cni0" + (cidr.is_v4() ? "" : " nodad")});
   }
 }
 
@@ -79,8 +78,7 @@ void CheckPorts(const HostFacts& host, std::vector<Finding>* findings) {
     if (link == nullptr || link->mtu == host.wanted_mtu) continue;
     findings->push_back({"PodMtu", Severity::kWarning,
                          "a pod's link " + Printable(port) + " has MTU " +
-                             std::to_string(link->mtu) + ", not " +
-                             std::to_string(host.wanted_mtu),
+                             std::to_string(link->mtu) + ", not " + std::to_string(host.wanted_mtu),
                          "its large packets, or those to it, are lost",
                          "ip link set " + Printable(port) + " mtu " +
                              std::to_string(host.wanted_mtu) +

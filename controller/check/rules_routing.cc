@@ -27,16 +27,16 @@ void CheckPlan(const RoutePlan& plan, std::vector<Finding>* findings) {
   for (const RouteChange& change : plan.changes) {
     switch (change.action) {
       case RouteAction::kAdd:
-        findings->push_back({"RouteMissing", Severity::kError,
-                             "no route " + Via(change.route) + " to the pods of " +
-                                 Printable(change.route.node),
-                             "this node and its pods do not reach them", mend});
+        findings->push_back(
+            {"RouteMissing", Severity::kError,
+             "no route " + Via(change.route) + " to the pods of " + Printable(change.route.node),
+             "this node and its pods do not reach them", mend});
         break;
       case RouteAction::kReplace:
-        findings->push_back({"RouteWrong", Severity::kError,
-                             Via(change.old) + " should be via " +
-                                 change.route.via.gateway.ToString(),
-                             "packets for these pods go to the wrong machine", mend});
+        findings->push_back(
+            {"RouteWrong", Severity::kError,
+             Via(change.old) + " should be via " + change.route.via.gateway.ToString(),
+             "packets for these pods go to the wrong machine", mend});
         break;
       case RouteAction::kDelete:
         findings->push_back({"RouteStale", Severity::kWarning,
@@ -86,18 +86,16 @@ void CheckRouting(const CheckFacts& facts, std::vector<Finding>* findings) {
     bool other = std::any_of(plan.keeps.begin(), plan.keeps.end(), [&](const Route& ours) {
       return ours.dst.length() < route.dst.length() && takes(ours.dst);
     });
-    bool own = route.kind != "unicast" &&
-               std::any_of(host.pod_cidrs.begin(), host.pod_cidrs.end(), takes);
+    bool own =
+        route.kind != "unicast" && std::any_of(host.pod_cidrs.begin(), host.pod_cidrs.end(), takes);
     if (!other && !own) continue;
     findings->push_back({"ForeignRoute", Severity::kError,
-                         "a " + route.kind + " route to " + route.dst.ToString() +
-                             " of protocol " + std::to_string(route.protocol) +
-                             " lies in the pods' networks",
+                         "a " + route.kind + " route to " + route.dst.ToString() + " of protocol " +
+                             std::to_string(route.protocol) + " lies in the pods' networks",
                          "pods in it are not reached", Delete(route)});
   }
   if (!host.routes->nexthop_objects) {
-    findings->push_back({"NoNexthopObjects", Severity::kNote,
-                         "this kernel has no nexthop objects",
+    findings->push_back({"NoNexthopObjects", Severity::kNote, "this kernel has no nexthop objects",
                          "thousands of nodes' routes take seconds instead of milliseconds",
                          "# use Linux 5.3 or newer"});
   }

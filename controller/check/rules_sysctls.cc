@@ -39,8 +39,7 @@ void CheckForwarding(const HostFacts& host, std::vector<Finding>* findings) {
   for (const auto& [family, name] : {std::pair{IpFamily::kV4, "net/ipv4/ip_forward"},
                                      std::pair{IpFamily::kV6, "net/ipv6/conf/all/forwarding"}}) {
     if (HasFamily(host, family) && Get(host, name) == "0") {
-      findings->push_back(
-          {"ForwardingOff", Severity::kError, Is(host, name), why, Set(name, "1")});
+      findings->push_back({"ForwardingOff", Severity::kError, Is(host, name), why, Set(name, "1")});
       continue;  // Setting it sets each link's too.
     }
     for (const std::string& link : Links(host)) {
@@ -77,10 +76,10 @@ void CheckBridgeNetfilter(const HostFacts& host, std::vector<Finding>* findings)
         std::pair{IpFamily::kV6, "net/bridge/bridge-nf-call-ip6tables"}}) {
     if (!HasFamily(host, family) || Get(host, name) == "1") continue;
     bool absent = Get(host, name).empty();
-    findings->push_back({"BridgeNetfilterOff", Severity::kWarning,
-                         absent ? std::string(name) + " is not there: br_netfilter is not loaded"
-                                : Is(host, name),
-                         why, (absent ? "modprobe br_netfilter && " : "") + Set(name, "1")});
+    findings->push_back(
+        {"BridgeNetfilterOff", Severity::kWarning,
+         absent ? std::string(name) + " is not there: br_netfilter is not loaded" : Is(host, name),
+         why, (absent ? "modprobe br_netfilter && " : "") + Set(name, "1")});
   }
 }
 
@@ -88,8 +87,9 @@ void CheckNeighbours(const CheckFacts& facts, std::vector<Finding>* findings) {
   if (!facts.cluster) return;
   // Each other node and each pod of this one; half of the table is for all the rest.
   const size_t needed = facts.cluster->nodes.size() + facts.host->bridge_ports.size();
-  for (const auto& [family, name] : {std::pair{IpFamily::kV4, "net/ipv4/neigh/default/gc_thresh3"},
-                                     std::pair{IpFamily::kV6, "net/ipv6/neigh/default/gc_thresh3"}}) {
+  for (const auto& [family, name] :
+       {std::pair{IpFamily::kV4, "net/ipv4/neigh/default/gc_thresh3"},
+        std::pair{IpFamily::kV6, "net/ipv6/neigh/default/gc_thresh3"}}) {
     std::string text = Get(*facts.host, name);
     size_t limit = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);

@@ -51,13 +51,13 @@ void CheckReachability(const CheckFacts& facts, std::vector<Finding>* findings) 
                              probe.address.ToString();
     if (probe.reached == Reached::kFull) continue;
     if (probe.reached == Reached::kSmallOnly) {
-      findings->push_back({"PathMtu", Severity::kError,
-                           show + " answers, but not packets of " + std::to_string(probe.bytes) +
-                               " bytes",
-                           "connections open and then hang",
-                           "# give switch and links between the nodes that MTU, or run the agents "
-                           "with a smaller --cni_mtu; until it is right this fails: " +
-                               ping});
+      findings->push_back(
+          {"PathMtu", Severity::kError,
+           show + " answers, but not packets of " + std::to_string(probe.bytes) + " bytes",
+           "connections open and then hang",
+           "# give switch and links between the nodes that MTU, or run the agents "
+           "with a smaller --cni_mtu; until it is right this fails: " +
+               ping});
     } else if (probe.bridge) {
       findings->push_back({"BridgeSilent", Severity::kNote,
                            show + " does not answer, though the node does",

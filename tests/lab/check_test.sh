@@ -19,7 +19,8 @@ finds() {
   jq -e --arg id "$id" 'any(.findings[]; .id == $id)' <<<"$report" >/dev/null ||
     fail "$id is not among: $(ids <<<"$report")"
   mend=$(jq -r --arg id "$id" '[.findings[] | select(.id == $id)][0].mend' <<<"$report")
-  [[ $mend != "# "* ]] || return 0
+  # What a person has to do, or an editor.
+  [[ $mend != "# "* && $mend != *" edit "* && $mend != "kubectl delete node"* ]] || return 0
   lab exec master1 bash -c "$mend" >/dev/null
   wait_for 10 clean
 }

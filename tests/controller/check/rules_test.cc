@@ -126,15 +126,23 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"RouteWrong", change(RouteAction::kReplace)},
       {"RouteStale", change(RouteAction::kDelete)},
       {"RouteShadowed",
-       [](F f) { f.host->routes->shadowing = {{P("10.244.1.0/24"), "unicast", 4, 0}}; }},
+       [](F f) {
+         f.host->routes->shadowing = {{P("10.244.1.0/24"), "unicast", 4, 0}};
+       }},
       {"ForeignRoute",
-       [](F f) { f.host->routes->foreign = {{P("10.244.1.128/25"), "unicast", 4, 0}}; }},
+       [](F f) {
+         f.host->routes->foreign = {{P("10.244.1.128/25"), "unicast", 4, 0}};
+       }},
       {"ForeignRoute",
-       [](F f) { f.host->routes->foreign = {{P("10.244.2.0/24"), "blackhole", 4, 0}}; }},
+       [](F f) {
+         f.host->routes->foreign = {{P("10.244.2.0/24"), "blackhole", 4, 0}};
+       }},
       {"NoNexthopObjects", [](F f) { f.host->routes->nexthop_objects = false; }},
       {"ForwardPolicyDrop", [](F f) { f.host->chains[0].policy_drop = true; }},
       {"ForwardRuleDrops",
-       [](F f) { f.host->rules = {{"ip filter FORWARD", false, P("10.0.0.0/8"), {}, "mend"}}; }},
+       [](F f) {
+         f.host->rules = {{"ip filter FORWARD", false, P("10.0.0.0/8"), {}, "mend"}};
+       }},
       {"PathMtu", [](F f) { f.host->probes[0].reached = Reached::kSmallOnly; }},
       {"NodeUnreachable", [](F f) { f.host->probes[0].reached = Reached::kNo; }},
       {"BridgeSilent", [](F f) { f.host->probes[1].reached = Reached::kNo; }},
