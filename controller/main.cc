@@ -42,8 +42,10 @@ int main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   podroute::Result<int> code = podroute::Main({argv + 1, argv + argc});
   if (!code.ok()) std::fprintf(stderr, "podroute: %s\n", code.status().message().c_str());
-  // check's 1 and 2 are about what it found.
-  const bool check = std::find(argv + 1, argv + argc, std::string_view("check")) != argv + argc;
+  // check's 1 and 2 are about what it found. By the first word: what is wrong may be a flag.
+  char** verb =
+      std::find_if(argv + 1, argv + argc, [](const char* word) { return word[0] != '-'; });
+  const bool check = verb != argv + argc && std::string_view(*verb) == "check";
   const int failed = check ? 3 : 1;
   // Output that could not be written is a failure, whatever else went well.
   if (std::fflush(stdout) != 0) {

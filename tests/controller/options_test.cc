@@ -192,7 +192,7 @@ TEST_F(OptionsTest, Rule8BadInputGetsOneClearLine) {
       {{"run", "--cni_bin_dir=opt/cni"}, "--cni_bin_dir=opt/cni: not an absolute path"},
       {{"cleanup", "--cni_conf_dir=."}, "--cni_conf_dir=.: not an absolute path"},
       {{"run", "--sysctl_dir=proc/sys"}, "--sysctl_dir=proc/sys: not an absolute path"},
-      {{"cleanup", "--cni_mtu=1500"}, "--cni_mtu is for run, not for cleanup"},
+      {{"cleanup", "--cni_mtu=1500"}, "--cni_mtu is for run, check, not for cleanup"},
       {{"run", "--cni_mtu=575"}, "--cni_mtu=575: not a whole number from 576 to 65535"},
       {{"run", "--flagfile=/nonexistent"}, "open /nonexistent: No such file or directory"},
       {{"run", "--flagfile=" + circle},
