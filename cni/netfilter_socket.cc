@@ -21,7 +21,7 @@ void UnwaitedClose::operator()(NetlinkSocket* socket) const {
   UniqueFd write_end(ends[1]);
   // Whoever closes last waits: so the child waits for the pipe's end, which comes after the
   // caller's own close.
-  pid_t child = LeaveBehind({read_end.get(), socket->fd()}, [] {
+  pid_t child = LeaveBehindInPlace(read_end.get(), socket->fd(), [] {
     char byte;
     (void)!read(STDIN_FILENO, &byte, 1);
     // Each is a grace period of RCU, which is what the kernel waits for before it frees: one may

@@ -126,8 +126,8 @@ TEST_F(BridgeAnnounceTest, ANeighbourForgetsTheFormerHolderOfAnAddressAtOnce) {
     MustAdd("a", pod, conf);
     EXPECT_TRUE(AwaitKnown(neighbour, v4, mac)) << Known(neighbour, v4);
     EXPECT_TRUE(AwaitKnown(neighbour, v6, mac)) << Known(neighbour, v6);
-    EXPECT_EQ(neighbour.Try("ping -c1 -W5 " + v4), 0);
-    EXPECT_EQ(neighbour.Try("ping -c1 -W5 " + v6), 0);
+    EXPECT_EQ(neighbour.Try("ping -c1 -w15 " + v4), 0);
+    EXPECT_EQ(neighbour.Try("ping -c1 -w15 " + v6), 0);
     MustDel("a", pod.path(), conf);
     MustDel("n", neighbour.path(), DualStack());
     std::filesystem::remove_all(dir_.path() + "/pods");

@@ -49,6 +49,34 @@ TEST(LeaveBehindTest, ChildHasOnlyWhatItIsToKeepInThatOrder) {
   ReapAll();
 }
 
+// In place a child writes what it has open without a string of its own.
+void TellWhatIsOpen() {
+  for (int fd = 0; fd < 100; ++fd) {
+    char name = static_cast<char>('0' + fd);
+    if (fcntl(fd, F_GETFD) >= 0) (void)!write(1, &name, 1);
+  }
+}
+
+TEST(LeaveBehindTest, ChildrenInPlaceHaveOnlyWhatTheyAreToKeepAndDoNotDisturbEachOther) {
+  constexpr int kChildren = 20;
+  int ends[kChildren][2];
+  for (auto& pair : ends) {
+    ASSERT_EQ(pipe2(pair, O_CLOEXEC), 0);
+    ASSERT_GT(LeaveBehindInPlace(pair[0], pair[1], TellWhatIsOpen), 0);
+  }
+  for (auto& pair : ends) {
+    close(pair[1]);
+    char text[100] = {};
+    std::string all;
+    ssize_t size;
+    while ((size = read(pair[0], text, sizeof text)) > 0)
+      all.append(text, static_cast<size_t>(size));
+    EXPECT_EQ(all, "01");
+    close(pair[0]);
+  }
+  ReapAll();
+}
+
 TEST(LeaveBehindTest, ClosedSocketIsClosedHereOnReturnAndEverywhereSoon) {
   Status entered = EnterPrivateNetns();
   if (!entered.ok()) GTEST_SKIP() << "no network namespaces here: " << entered.message();

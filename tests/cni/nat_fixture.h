@@ -32,6 +32,8 @@ class NatTest : public BridgePluginTest {
     other_node_->Run(
         "ip addr add 192.168.9.2/24 dev lan0 && ip addr add fd09::2/64 dev lan0 nodad && "
         "ip link set lan0 up && ip link set lo up");
+    // On a busy machine the kernel takes its time to join the groups that IPv6 neighbours ask in.
+    other_node_->Run("ping -c1 -w30 fd09::1 && ip neigh flush dev lan0");
   }
 
   // A configuration with the capability, and these mappings as the runtime passes them.
