@@ -19,6 +19,13 @@ void CloseFrom(int first) {
   for (int fd = first; fd < kMostFds; ++fd) close(fd);
 }
 
+// Sanitizers keep books for each thread, and a child in place is none that they know.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 constexpr int kAside = 64;  // Above the places that descriptors are to get.
 
 struct Orders {
@@ -58,10 +65,7 @@ pid_t LeaveBehind(std::initializer_list<int> keep, const std::function<void()>& 
 }
 
 pid_t LeaveBehindInPlace(int first, int second, void (*work)()) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  // Sanitizers keep books for each thread, and this is none.
-  return LeaveBehind({first, second}, work);
-#else
+  if (kSanitized) return LeaveBehind({first, second}, work);
   constexpr size_t kStackBytes = 16 << 10;
   struct Place {
     Orders orders;
@@ -71,7 +75,6 @@ pid_t LeaveBehindInPlace(int first, int second, void (*work)()) {
   auto* place = new Place;
   place->orders = {first, second, work};
   return clone(CarryOut, place->stack + kStackBytes, CLONE_VM | SIGCHLD, &place->orders);
-#endif
 }
 
 }  // namespace podroute
