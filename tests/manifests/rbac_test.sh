@@ -6,7 +6,6 @@ source "$(dirname "$0")/../lab/test_lib.sh"
 source "$(dirname "$0")/manifests_lib.sh"
 
 agent=system:serviceaccount:kube-system:podroute
-router=system:serviceaccount:kube-system:podroute-router
 
 # A lab whose API server holds service accounts to the rules of these folders. One Node has the start-up
 # taint, and one claims the podCIDR of another.
