@@ -22,7 +22,19 @@ std::optional<bool> WantedCondition(const Node& self, bool works, bool made_fals
 }
 
 NodeReporter::NodeReporter(HttpTransport& transport, Clock& clock, std::string node)
-    : transport_(transport), clock_(clock), node_(std::move(node)), backoff_(kRetry, clock) {}
+    : transport_(transport),
+      clock_(clock),
+      node_(std::move(node)),
+      condition_("set the condition NetworkUnavailable", clock),
+      taint_("remove the start-up taint", clock),
+      event_("write an Event", clock) {}
+
+NodeReporter::Kind::Kind(const char* name, const Clock& clock)
+    : what(name), backoff(kRetry, clock) {}
+
+bool NodeReporter::Rests(const Kind& kind) const {
+  return kind.not_before && clock_.Now() < *kind.not_before;
+}
 
 void NodeReporter::Start() {
   thread_ = std::thread([this] { Run(); });
@@ -63,8 +75,7 @@ void NodeReporter::Happened(NodeEvent event) {
 void NodeReporter::Run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    bool rested = !not_before_ || clock_.Now() >= *not_before_;
-    if (!rested || !Work(lock)) Wait(lock);
+    if (!Work(lock)) Wait(lock);
   }
 }
 
@@ -73,10 +84,13 @@ void NodeReporter::Wait(std::unique_lock<std::mutex>& lock) {
   if (stopping_) return;
   MonotonicTime now = clock_.Now();
   std::optional<Duration> rest;
-  if (not_before_ && *not_before_ > now) rest = *not_before_ - now;
-  if (!rest && made_false_ && broken_since_ && *broken_since_ + kGrace > now) {
-    rest = *broken_since_ + kGrace - now;
+  auto until = [&](MonotonicTime moment) {
+    if (moment > now) rest = std::min(moment - now, rest.value_or(moment - now));
+  };
+  for (const Kind* kind : {&condition_, &taint_, &event_}) {
+    if (kind->not_before) until(*kind->not_before);
   }
+  if (made_false_ && broken_since_) until(*broken_since_ + kGrace);
   if (rest) {
     changed_.wait_for(lock, *rest);
   } else {
@@ -90,7 +104,7 @@ bool NodeReporter::Work(std::unique_lock<std::mutex>& lock) {
 }
 
 bool NodeReporter::WriteCondition(std::unique_lock<std::mutex>& lock) {
-  if (!self_ || self_->name != node_) return false;
+  if (Rests(condition_) || !self_ || self_->name != node_) return false;
   if (!works_ && (!broken_since_ || clock_.Now() - *broken_since_ < kGrace)) return false;
   std::optional<bool> wanted = WantedCondition(*self_, works_, made_false_);
   // What has been written and is not seen yet needs no second time.
@@ -101,7 +115,7 @@ bool NodeReporter::WriteCondition(std::unique_lock<std::mutex>& lock) {
       PatchNodeStatus(transport_, node_, RenderNetworkCondition(*wanted, clock_.WallNow()));
   lock.lock();
   if (!error.ok()) {
-    Failed("set the condition NetworkUnavailable", error);
+    Failed(condition_, error);
     return true;
   }
   LOG(INFO) << "condition set node=" << node_
@@ -111,12 +125,13 @@ bool NodeReporter::WriteCondition(std::unique_lock<std::mutex>& lock) {
   made_false_ = *wanted;
   condition_written_for_ = std::move(self);
   condition_written_ = wanted;
-  backoff_.Reset();
+  Succeeded(condition_);
   return true;
 }
 
 bool NodeReporter::RemoveTaint(std::unique_lock<std::mutex>& lock) {
-  if (!self_ || self_->name != node_ || !works_ || !self_->startup_taint) return false;
+  if (Rests(taint_) || !self_ || self_->name != node_ || !works_) return false;
+  if (!self_->startup_taint) return false;
   if (taint_removed_for_ == self_) return false;
   std::shared_ptr<const Node> self = self_;
   lock.unlock();
@@ -126,19 +141,19 @@ bool NodeReporter::RemoveTaint(std::unique_lock<std::mutex>& lock) {
   StatusCode code = error.status.code();
   bool moved = code == StatusCode::kInvalidArgument || code == StatusCode::kConflict;
   if (!error.ok() && !moved) {
-    Failed("remove the start-up taint", error);
+    Failed(taint_, error);
     return true;
   }
   taint_removed_for_ = std::move(self);
   if (moved) return true;
   LOG(INFO) << "taint removed node=" << node_ << " key=" << kStartupTaint;
   ++counts_.taints_removed;
-  backoff_.Reset();
+  Succeeded(taint_);
   return true;
 }
 
 bool NodeReporter::WriteEvent(std::unique_lock<std::mutex>& lock) {
-  if (events_.empty()) return false;
+  if (Rests(event_) || events_.empty()) return false;
   NodeEvent event = events_.front();
   WallTime wall = clock_.WallNow();
   std::optional<EventCorrelator::Step> step = correlator_.Happened(event, clock_.Now(), wall);
@@ -161,27 +176,32 @@ bool NodeReporter::WriteEvent(std::unique_lock<std::mutex>& lock) {
   if (error.ok()) {
     correlator_.Written(*step, name);
     ++counts_.events_written;
-    backoff_.Reset();
+    Succeeded(event_);
     return true;
   }
   // Lost: it stands in the log too, and an Event that comes an hour late misleads.
   ++counts_.events_dropped;
-  Failed("write an Event", error);
+  Failed(event_, error);
   return true;
 }
 
-void NodeReporter::Failed(const char* what, const ApiError& error) {
+void NodeReporter::Succeeded(Kind& kind) {
+  kind.backoff.Reset();
+  kind.not_before.reset();
+}
+
+void NodeReporter::Failed(Kind& kind, const ApiError& error) {
   if (error.status.code() == StatusCode::kCancelled) {
     stopping_ = true;  // The transport is shut down.
     return;
   }
   ++counts_.failures;
   bool forbidden = error.status.code() == StatusCode::kPermissionDenied;
-  Duration rest = std::max(error.retry_after, forbidden ? kForbiddenAgain : backoff_.Next());
-  not_before_ = clock_.Now() + rest;
-  std::string line = std::string("cannot ") + what + " node=" + node_ + " error=\"" +
+  Duration rest = std::max(error.retry_after, forbidden ? kForbiddenAgain : kind.backoff.Next());
+  kind.not_before = clock_.Now() + rest;
+  std::string line = std::string("cannot ") + kind.what + " node=" + node_ + " error=\"" +
                      error.status.message() + "\"";
-  if (std::exchange(said_, line) != line) LOG(WARNING) << line;
+  if (std::exchange(kind.said, line) != line) LOG(WARNING) << line;
 }
 
 }  // namespace podroute

@@ -36,6 +36,7 @@ struct ReporterCounts {
 // A thread of its own does the talking: nothing here makes the loop wait. Writes only when there is
 // something to change; what fails is tried again with backoff (1 s to 1 min, never sooner than the
 // server asks), and a permission that is missing is said once and asked for again every 10 min.
+// Condition, taint and Events do not hold each other up.
 class NodeReporter {
  public:
   // `works` must have been false for so long before the condition is made True.
@@ -56,12 +57,23 @@ class NodeReporter {
   const ReporterCounts& counts() const { return counts_; }
 
  private:
+  // One kind of write: when it may be tried again, and what has been said of it.
+  struct Kind {
+    Kind(const char* name, const Clock& clock);
+    const char* what;
+    Backoff backoff;
+    std::optional<MonotonicTime> not_before;
+    std::string said;
+  };
+
   void Run();
+  bool Rests(const Kind& kind) const;
   bool Work(std::unique_lock<std::mutex>& lock);
   bool WriteCondition(std::unique_lock<std::mutex>& lock);
   bool RemoveTaint(std::unique_lock<std::mutex>& lock);
   bool WriteEvent(std::unique_lock<std::mutex>& lock);
-  void Failed(const char* what, const ApiError& error);
+  void Failed(Kind& kind, const ApiError& error);
+  static void Succeeded(Kind& kind);
   void Wait(std::unique_lock<std::mutex>& lock);
 
   HttpTransport& transport_;
@@ -78,13 +90,11 @@ class NodeReporter {
   std::thread thread_;
 
   // The thread's alone.
-  Backoff backoff_;
-  std::optional<MonotonicTime> not_before_;
+  Kind condition_, taint_, event_;
   EventCorrelator correlator_;
   bool made_false_ = false;
   std::shared_ptr<const Node> condition_written_for_, taint_removed_for_;
   std::optional<bool> condition_written_;
-  std::string said_;
   ReporterCounts counts_;
 };
 

@@ -126,6 +126,45 @@ TEST_F(AgentReportTest, WithoutPermissionItGoesOnAndSaysSoOnce) {
   EXPECT_EQ(agent().Says("cannot set the condition"), 1);
 }
 
+// What each kind of write is refused does not keep the others.
+TEST_F(AgentReportTest, APermissionThatIsMissingHoldsNothingElseUp) {
+  struct Case {
+    const char *denied, *says;
+    std::vector<const char*> done;
+  } cases[] = {
+      {"path=/api/v1/nodes/node1/status", "cannot set the condition", {"taint removed", "event"}},
+      {"path=/api/v1/nodes/node1", "cannot remove the start-up taint", {"event"}},
+      {"path=/api/v1/namespaces/default/events",
+       "cannot write an Event",
+       {"taint removed", "condition set"}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.denied);
+    StartServer({.tls = true});
+    // One podCIDR is node2's, which is worth an Event, and the other is its own.
+    TestNode self = UsualNode(1);
+    self.pod_cidrs = {"10.244.2.0/24", "fd00:10:244:1::/64"};
+    self.created = "2026-06-01T00:00:00Z";
+    PutNodes({UsualNode(2), self});
+    Kubectl("taint node node1 podroute.io/network-unavailable=:NoSchedule");
+    Order("POST",
+          std::string("faults?kind=status&status=403&count=-1&") + c.denied +
+              (std::string(c.says).find("Event") == std::string::npos ? "&method=PATCH" : ""));
+    StartAgent();
+    ASSERT_TRUE(Says(c.says));
+    for (const char* done : c.done) {
+      if (done == std::string("event")) {
+        EXPECT_TRUE(Eventually("an Event", [&] {
+          return Kubectl("get events").find("OverlapsNode") != std::string::npos;
+        }));
+      } else {
+        EXPECT_TRUE(Says(done));
+      }
+    }
+    EXPECT_EQ(StopAgent(), 0);
+  }
+}
+
 TEST_F(AgentReportTest, LocalModeSetsItToo) {
   StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
   PutNodes({UsualNode(1), UsualNode(2)});
