@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "tests/apiserver/negotiation.h"
 #include "tests/apiserver/patch.h"
@@ -420,6 +421,11 @@ Status Api::Load(std::string_view json) {
   std::string_view kind = StringAt(document, {"kind"});
   const JsonValue* items = Find(document, "items");
   if (items == nullptr || !items->IsArray()) return LoadObject(std::move(document));
+  std::string_view newest = StringAt(document, {"metadata", "resourceVersion"});
+  uint64_t number = 0;
+  if (std::from_chars(newest.data(), newest.data() + newest.size(), number).ec == std::errc()) {
+    store_->GoOnAfter(number);
+  }
   // The items of a NodeList say neither kind nor apiVersion.
   std::string item_kind;
   if (kind.ends_with("List")) item_kind = kind.substr(0, kind.size() - 4);

@@ -102,6 +102,12 @@ void Store::Compact() {
   compacted_ = version_;
 }
 
+void Store::GoOnAfter(uint64_t version) {
+  if (version <= version_) return;
+  version_ = version;
+  Compact();
+}
+
 void Store::LoseVersions() {
   version_ = std::min(first_version_, uint64_t{1});
   for (const ResourceType& type : AllResources()) {

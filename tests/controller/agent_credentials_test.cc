@@ -61,11 +61,13 @@ TEST_F(AgentCredentialsTest, AServerWithANewAuthorityIsRefusedUntilTheFileHasIt)
   std::string ca = WriteTemp("ca.crt", CopyOf(server_->ca_file()));
   std::string config = TlsConfig(*server_, ca, "{token: test-token}");
   StartAgentAndWait({config});
+  ASSERT_TRUE(Eventually("a watch", [&] { return Asked("watch nodes") == 2; }));
   kernel_->Clear();
   uint16_t port = server_->port();
   server_->Terminate();
   StartServer({.tls = true, .extra_flags = {"--port=" + std::to_string(port)}});
-  PutNodes({UsualNode(1), UsualNode(2), UsualNode(3)});
+  // Its versions begin where the old one's did; node3 comes at one that the old one never had.
+  PutNodes({UsualNode(1), UsualNode(2), {"filler", {}, {}}, UsualNode(3)});
   EXPECT_TRUE(Says("certificate"));
   EXPECT_EQ(kernel_->text(), "");
   WriteTemp("ca.crt", CopyOf(server_->ca_file()));

@@ -80,7 +80,7 @@ PUSH
   wait_for 15 pod_routes_are router "$all_three"
   lab kubectl delete node worker2
   wait_for 15 pod_routes_are router "$first_two"
-  lab exec router "$podroute" run --mode=router "--kubeconfig=$(lab kubeconfig)" "${flags[@]}" \
+  lab exec router "$podroute" run --mode=router "--kubeconfig=$(lab kubeconfig)" --metrics_address= "${flags[@]}" \
     "--push_command=$scratch/push second" 2>"$scratch/log" &
   wait_for 15 grep -q 'stands by' "$scratch/log"
 
