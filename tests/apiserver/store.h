@@ -76,8 +76,8 @@ class Store {
 
   // Forgets all history: versions before now are too old.
   void Compact();
-  // Versions go on after `version` at least, and none before it is known: a server that has kept its
-  // objects.
+  // Versions go on after `version` at least, and none before it is known: a server that has kept
+  // its objects.
   void GoOnAfter(uint64_t version);
   // A server restored from nothing but the objects: versions begin again, lower than they were.
   void LoseVersions();
