@@ -55,12 +55,15 @@ class Undo {
   void SetIpam(Ipam* ipam) { ipam_ = ipam; }
   void SetLink(std::string name) { link_ = std::move(name); }
   void SetMacSpoofCheck(const CniCall* call) { checked_ = call; }
+  void SetNat(const CniCall* call) { mapped_ = call; }
   void Commit() {
     ipam_ = nullptr;
     link_.clear();
     checked_ = nullptr;
+    mapped_ = nullptr;
   }
   ~Undo() {
+    if (mapped_ != nullptr) (void)DeletePodNat(*mapped_);
     if (!link_.empty()) (void)RemoveLink(link_);
     if (checked_ != nullptr) (void)DeleteMacSpoofCheck(*checked_);
     if (ipam_ != nullptr) (void)ipam_->Del();
@@ -70,6 +73,7 @@ class Undo {
   Ipam* ipam_ = nullptr;
   std::string link_;
   const CniCall* checked_ = nullptr;
+  const CniCall* mapped_ = nullptr;
 };
 
 MacAddress ChooseMac(const CniCall& call, const CniResult& result) {
@@ -210,13 +214,14 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
     Status told = ops.SetNeighbours(gateway->link.ifindex, result.ips, plug->veth.pod_mac);
     if (!told.ok()) return KernelError(told);
   }
+  if (CniProblem problem = AddPodNat(call, result.ips, gateway->name)) return *problem;
+  if (conf.ip_masq || !conf.port_mappings.empty()) undo.SetNat(&call);
+  // Last: by now the kernel has the port in use, or nearly.
   if (!conf.disable_container_interface) {
     Status usable = ops.AwaitPort(plug->veth.host_name);
     if (usable.ok() && !result.ips.empty()) usable = LinkOps(*pod->netlink).Announce(pod->link);
     if (!usable.ok()) return KernelError(usable);
   }
-  // Last: nothing after it can fail and leave it behind.
-  if (CniProblem problem = AddPodNat(call, result.ips, gateway->name)) return *problem;
 
   result.interfaces = {
       {conf.bridge, MacToString(bridge->mac), "", bridge->mtu},
