@@ -78,9 +78,9 @@ void GatherNetworkd(HostFacts* host) {
   host->networkd_manages_foreign = true;
   std::map<std::string, std::string> files;
   for (const char* root : {"/usr/lib", "/run", "/etc"}) {
-    std::string directory = std::string(root) + "/systemd/networkd.conf.d";
+    const std::string directory = std::string(root) + "/systemd/networkd.conf.d/";
     for (const std::string& name : Names(directory)) {
-      if (name.ends_with(".conf")) files[name] = directory + "/" + name;
+      if (name.ends_with(".conf")) files[name] = std::string(directory).append(name);
     }
   }
   std::vector<std::string> paths = {"/etc/systemd/networkd.conf"};

@@ -57,7 +57,8 @@ Result<UniqueFd> OpenSocket(IpFamily family, bool* raw) {
   }
   if (!fd) return Status::FromErrno(errno, "open a socket for ICMP echo");
   // DF, and the full size whatever was learnt of the path before.
-  int probe = family == IpFamily::kV4 ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE;
+  static_assert(int{IP_PMTUDISC_PROBE} == int{IPV6_PMTUDISC_PROBE});
+  int probe = IP_PMTUDISC_PROBE;
   int level = family == IpFamily::kV4 ? int{IPPROTO_IP} : int{IPPROTO_IPV6};
   int option = family == IpFamily::kV4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
   if (setsockopt(fd.get(), level, option, &probe, sizeof probe) != 0) {
