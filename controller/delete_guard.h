@@ -20,7 +20,7 @@ class DeleteGuard {
   };
 
   struct Pass {
-    size_t nodes = 0;               // In the list.
+    size_t nodes = 0;               // In the list, or known, whichever is less.
     size_t owned = 0;               // Routes that we own now.
     size_t deletes = 0;             // That the pass would delete.
     uint64_t consistent_lists = 0;  // Seen so far.

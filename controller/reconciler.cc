@@ -133,10 +133,12 @@ bool Reconciler::Readable(const Status& status, PassReport* report) {
 }
 
 void Reconciler::Guard(RoutePlan* plan, const NodeSnapshot& nodes, PassReport* report) {
-  DeleteGuard::Decision decision = guard_.Check({.nodes = nodes.nodes.size(),
-                                                 .owned = actual_->size(),
-                                                 .deletes = plan->deletes,
-                                                 .consistent_lists = nodes.consistent_lists});
+  // An event that comes right behind an empty list makes it no less suspicious.
+  DeleteGuard::Decision decision =
+      guard_.Check({.nodes = std::min(nodes.nodes.size(), nodes.listed),
+                    .owned = actual_->size(),
+                    .deletes = plan->deletes,
+                    .consistent_lists = nodes.consistent_lists});
   if (decision == DeleteGuard::Decision::kProceed) return;
   report->withheld = plan->deletes;
   *plan = WithoutDeletes(std::move(*plan));

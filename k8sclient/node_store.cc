@@ -36,6 +36,7 @@ void NodeStore::Replace(std::vector<Node> nodes, bool consistent, MonotonicTime 
     nodes_.swap(fresh);
     state_.synced = true;
     ++state_.lists;
+    state_.listed = nodes_.size();
     if (consistent) ++state_.consistent_lists;
     MarkChanged(arrived);
   }

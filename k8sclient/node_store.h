@@ -26,6 +26,7 @@ struct NodeSnapshot {
   // (resourceVersion="").
   uint64_t lists = 0;
   uint64_t consistent_lists = 0;
+  size_t listed = 0;  // Nodes in the last of them; events since then may have added some.
   // When the first byte of the oldest change that no earlier TakeSnapshot returned was read from
   // the network; nullopt when nothing has changed since.
   std::optional<MonotonicTime> changed_at;

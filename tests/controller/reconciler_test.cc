@@ -197,6 +197,19 @@ TEST_F(ReconcilerTest, Rule4AnEmptyListIsConfirmedBeforeItDeletes) {
   EXPECT_TRUE(backend_.world.empty());
 }
 
+// The pass may see both at once.
+TEST_F(ReconcilerTest, Rule4AnEmptyListIsNoLessSuspiciousForAnEventBehindIt) {
+  List(1, 3);
+  reconciler_->RunPass();
+  List(1, 0);
+  Upsert(MakeNode(1));
+  EXPECT_EQ(reconciler_->RunPass().withheld, 2u);
+  EXPECT_EQ(backend_.world.size(), 3u);
+  EXPECT_EQ(consistent_asked_, 1);
+  List(1, 1, /*consistent=*/true);
+  EXPECT_EQ(reconciler_->RunPass().deleted, 2u);
+}
+
 TEST_F(ReconcilerTest, Rule4AMassDeletionThatTheSecondListDeniesNeverHappens) {
   List(1, 30);
   reconciler_->RunPass();
