@@ -62,10 +62,13 @@ bool Owns(const CniAttachment& owner, const CniAttachment& written) {
 }
 
 // Makes `content` all that is in the file. Not cut to nothing first: ext4 then writes the new
-// content to the disk when the file is closed, 2 ms.
+// content to the disk when the file is closed, 2 ms. False: errno says why, ENOSPC where only part
+// of it fits.
 bool Overwrite(int fd, std::string_view content) {
   auto size = static_cast<off_t>(content.size());
-  return pwrite(fd, content.data(), content.size(), 0) == size && ftruncate(fd, size) == 0;
+  ssize_t written = pwrite(fd, content.data(), content.size(), 0);
+  if (written >= 0 && written < size) errno = ENOSPC;
+  return written == size && ftruncate(fd, size) == 0;
 }
 
 // Writes `content` into the spare file, which is made where it is missing.
@@ -78,7 +81,7 @@ Status WriteSpare(const std::string& spare, std::string_view content) {
   }
   if (!fd) return Status::FromErrno(errno, "create " + spare);
   if (Overwrite(fd.get(), content)) return Status::Ok();
-  return Status::FromErrno(errno != 0 ? errno : ENOSPC, "write " + spare);
+  return Status::FromErrno(errno, "write " + spare);
 }
 
 // Takes a file away; where there is no spare one, it is that from now on. Returns an errno, or 0.
@@ -352,7 +355,7 @@ Status IpStore::CheckWritable() const {
   int error = errno;
   unlinkat(directory_fd_.get(), kProbeFile, 0);
   if (written) return Status::Ok();
-  return Status::FromErrno(error != 0 ? error : ENOSPC, "write " + directory_ + "/" + kProbeFile);
+  return Status::FromErrno(error, "write " + directory_ + "/" + kProbeFile);
 }
 
 Result<std::vector<IpAddress>> IpStore::AddressesOf(const CniAttachment& owner) const {

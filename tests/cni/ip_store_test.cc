@@ -1,10 +1,12 @@
 #include "cni/ip_store.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <optional>
@@ -187,6 +189,26 @@ TEST(IpStoreTest, WithoutASpareFileOneIsMade) {
   std::filesystem::remove_all(dir.File(".podroute"));
   EXPECT_TRUE(store.Reserve(A("10.0.0.2"), kPod, 0).value());
   EXPECT_EQ(Read(dir.File("net/10.0.0.2")), "container1\r\neth0");
+}
+
+// A write that fits in part only is no error of the kernel's: whatever errno said before stays.
+TEST(IpStoreTest, ADiskThatTakesOnlyAPartIsSaidToBeFull) {
+  TempDir dir;
+  IpStore store = OpenOrDie(dir);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 4;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &few), 0);
+  errno = EINTR;
+  Result<bool> reserved = store.Reserve(A("10.0.0.7"), kPod, 0);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_FALSE(reserved.ok());
+  EXPECT_NE(reserved.status().message().find("No space left on device"), std::string::npos)
+      << reserved.status().message();
+  EXPECT_FALSE(Names(dir.File("net")).contains("10.0.0.7"));
+  EXPECT_TRUE(store.Reserve(A("10.0.0.7"), kPod, 0).value());
+  EXPECT_EQ(Read(dir.File("net/10.0.0.7")), "container1\r\neth0");
 }
 
 TEST(IpStoreTest, OpenExistingMakesNothing) {
