@@ -15,8 +15,8 @@ namespace podroute {
 void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
                 std::vector<Skipped>* skipped);
 
-// ConfigMaps of kubeadm's, and the taints of Node `self` (empty: of none).
-void GatherConfigMaps(HttpTransport& transport, const std::string& self, ClusterFacts* cluster,
+// ConfigMaps of kubeadm's.
+void GatherConfigMaps(HttpTransport& transport, ClusterFacts* cluster,
                       std::vector<Skipped>* skipped);
 
 }  // namespace podroute

@@ -44,27 +44,12 @@ std::optional<std::string> ConfigText(HttpTransport& transport, const std::strin
 
 }  // namespace
 
-void GatherConfigMaps(HttpTransport& transport, const std::string& self, ClusterFacts* cluster,
+void GatherConfigMaps(HttpTransport& transport, ClusterFacts* cluster,
                       std::vector<Skipped>* skipped) {
   cluster->kube_proxy_cidr =
       ConfigText(transport, "kube-proxy", "config.conf", "clusterCIDR", "", skipped);
   cluster->kubeadm_cidr = ConfigText(transport, "kubeadm-config", "ClusterConfiguration",
                                      "networking", "podSubnet", skipped);
-  if (self.empty()) return;
-  Result<YamlValue> node = Get(transport, std::string(kNodesPath) + "/" + PercentEncode(self));
-  if (!node.ok()) {
-    skipped->push_back({"the Node's taints", node.status().message()});
-    return;
-  }
-  const YamlValue* spec = node->Find("spec");
-  const YamlValue* taints = spec == nullptr ? nullptr : spec->Find("taints");
-  if (taints == nullptr) return;
-  for (const YamlValue& taint : taints->items) {
-    const YamlValue* key = taint.Find("key");
-    if (key != nullptr && key->text == "podroute.io/network-unavailable") {
-      cluster->self_tainted = true;
-    }
-  }
 }
 
 }  // namespace podroute
