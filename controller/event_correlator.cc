@@ -4,6 +4,12 @@
 #include <chrono>
 
 namespace podroute {
+namespace {
+
+// As client-go's correlator writes it.
+constexpr char kCombined[] = "(combined from similar events): ";
+
+}  // namespace
 
 std::optional<EventCorrelator::Step> EventCorrelator::Happened(const NodeEvent& event,
                                                                MonotonicTime now, WallTime wall) {
@@ -18,7 +24,7 @@ std::optional<EventCorrelator::Step> EventCorrelator::Happened(const NodeEvent& 
   if (now - similar.since > kWindow) similar = {.since = now, .messages = {}};
   if (similar.messages.size() <= kSimilar) similar.messages.insert(event.message);
   bool combined = similar.messages.size() > kSimilar;
-  if (combined) step.event.message = "(combined from similar events): " + event.message;
+  if (combined) step.event.message = kCombined + event.message;
 
   Key key(event.node, event.reason, combined ? "" : event.message);
   Seen& seen = seen_[key];
@@ -34,7 +40,7 @@ std::optional<EventCorrelator::Step> EventCorrelator::Happened(const NodeEvent& 
 }
 
 void EventCorrelator::Written(const Step& step, const std::string& name) {
-  bool combined = step.event.message.starts_with("(combined from similar events): ");
+  bool combined = step.event.message.starts_with(kCombined);
   auto at = seen_.find(Key(step.event.node, step.event.reason, combined ? "" : step.event.message));
   if (at != seen_.end()) at->second.name = name;
 }

@@ -40,8 +40,7 @@ struct FrrOptions {
 // - staticd's running configuration is read right before (the operator may have changed it), and a
 //   destination that the operator has a line for is refused (FrrConfig::foreign says why).
 // - `vtysh -C` checks all lines; those that it refuses are left out, with its words as the error.
-// Of
-//   a large batch each line is checked when it is entered, with the same result.
+//   Of a large batch each line is checked when it is entered, with the same result.
 // - One batch adds; where next hops are replaced, the new ones are seen in the running
 //   configuration before, in a second batch, the old ones go. So there is nothing to put back when
 //   FRR refuses something: what it refused is as it was, and the rest is done.

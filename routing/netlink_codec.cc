@@ -92,8 +92,8 @@ void EncodeRoute(NetlinkBatch& batch, uint16_t type, uint16_t flags, uint8_t sco
 // ---- NetlinkBatch
 
 uint8_t* NetlinkBatch::Grow(size_t size) {
-  constexpr size_t kFirst =
-      512;  // Most batches need no more, and it saves them six steps up to it.
+  // Most batches need no more, and it saves them six steps up to it.
+  constexpr size_t kFirst = 512;
   size_t at = bytes_.size();
   if (bytes_.capacity() == 0) bytes_.reserve(std::max(kFirst, NLMSG_ALIGN(size)));
   bytes_.resize(at + NLMSG_ALIGN(size));  // Zeros: padding too.
