@@ -41,9 +41,9 @@ Result<std::unique_ptr<SignalWatch>> WatchAgentSignals(EventLoop& loop,
   return SignalWatch::Create(loop, {SIGTERM, SIGINT, SIGHUP},
                              [&loop, transports = std::move(transports), leaving](int number) {
                                if (number == SIGHUP) {
-                                 LOG(INFO) << "credentials are read again signal=SIGHUP";
                                  for (HttpTransport* transport : transports)
                                    transport->ReloadCredentials();
+                                 LOG(INFO) << "credentials are read again signal=SIGHUP";
                                  return;
                                }
                                LOG(INFO)

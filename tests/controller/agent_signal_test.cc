@@ -177,6 +177,7 @@ TEST_F(AgentSignalTest, SighupReadsTheTokenFileAgain) {
   StartAgentAndWait(
       {"--kubeconfig=" + WriteTemp("kubeconfig", api.Kubeconfig("{tokenFile: " + token + "}"))});
   EXPECT_TRUE(Eventually("a watch", [&] { return api.watches() == 1; }));
+  EXPECT_TRUE(Says("condition set"));  // Or it would be on its way with the old token.
   WriteTemp("token", "new\n");
   agent().Signal(SIGHUP);
   EXPECT_TRUE(Says("credentials are read again"));
