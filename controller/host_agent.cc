@@ -14,8 +14,8 @@ HostAgent::HostAgent(const Options& options, HttpTransport& transport,
     : options_(options),
       transport_(transport),
       feed_(transport, clock_, ""),
-      api_server_(api_server_host, clock_),
       reporter_(transport, clock_, options.node_name),
+      api_server_(api_server_host, clock_),
       pass_events_(options.node_name) {}
 
 HostAgent::~HostAgent() { StopThreads(); }
@@ -35,6 +35,7 @@ Status HostAgent::Start() {
                                   options_.cleanup_on_exit ? "routes=removed" : "routes=stay"));
   PODROUTE_ASSIGN_OR_RETURN(status_, AgentStatus::Create(*loop_, clock_, options_));
   status_->metrics().SetWatchSource([this] { return feed_.state(); }, clock_);
+  status_->metrics().SetReporterSource(reporter_.counts());
   RouteKeeperSetup setup;
   setup.metrics = &status_->metrics();
   setup.reconciler.desired.self = options_.node_name;

@@ -55,12 +55,13 @@ class HostAgent {
   Clock& clock_ = SystemClock();
 
   std::unique_ptr<EventLoop> loop_;
+  // Before status_, whose readers ask them.
+  NodeFeed feed_;
+  NodeReporter reporter_;
   std::unique_ptr<AgentStatus> status_;
   std::unique_ptr<NodeCni> cni_;
-  NodeFeed feed_;
   ApiServerAddresses api_server_;
   std::unique_ptr<RouteKeeper> keeper_;
-  NodeReporter reporter_;
   PassEvents pass_events_;
   std::unique_ptr<SignalWatch> signals_;
   bool usable_ = false;

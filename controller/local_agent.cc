@@ -33,6 +33,7 @@ Status LocalAgent::Start() {
                                   options_.cleanup_on_exit ? "cni=removed" : "cni=stays"));
   PODROUTE_ASSIGN_OR_RETURN(status_, AgentStatus::Create(*loop_, clock_, options_));
   status_->metrics().SetWatchSource([this] { return feed_.state(); }, clock_);
+  status_->metrics().SetReporterSource(reporter_.counts());
   PODROUTE_RETURN_IF_ERROR(StartMonitor());
   PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics()));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { look_due_ = true; }));

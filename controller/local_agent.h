@@ -57,11 +57,12 @@ class LocalAgent {
   Clock& clock_ = SystemClock();
 
   std::unique_ptr<EventLoop> loop_;
+  // Before status_, whose readers ask them.
+  NodeFeed feed_;
+  NodeReporter reporter_;
   std::unique_ptr<AgentStatus> status_;
   std::unique_ptr<KernelMonitor> monitor_;
   std::unique_ptr<NodeCni> cni_;
-  NodeFeed feed_;
-  NodeReporter reporter_;
   PassEvents pass_events_;
   std::unique_ptr<SignalWatch> signals_;
   std::unique_ptr<Timer> resync_timer_, look_timer_;

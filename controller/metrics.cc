@@ -56,6 +56,7 @@ struct Metrics::Families {
     if (more > 0) counter.Increment(more);
   }
   void ReadWatch();
+  void ReadReporter();
 
   prometheus::Registry registry;
   prometheus::Family<prometheus::Gauge>& routes;
@@ -63,6 +64,7 @@ struct Metrics::Families {
   prometheus::Family<prometheus::Counter>& changes;
   prometheus::Family<prometheus::Counter>& errors;
   prometheus::Family<prometheus::Counter>& repaired;
+  prometheus::Family<prometheus::Counter>& writes;
   prometheus::Family<prometheus::Gauge>& installed;
   prometheus::Family<prometheus::Gauge>& leader;
   prometheus::Family<prometheus::Gauge>& last_event_age;
@@ -81,6 +83,7 @@ struct Metrics::Families {
   std::mutex mutex;  // Of what follows, and of reading the watch's state.
   std::map<RefusalReason, prometheus::Gauge*> refused_by_reason;
   std::function<ReflectorState()> watch_source;
+  const ReporterCounts* reporter = nullptr;
   const Clock* clock = nullptr;
 };
 
@@ -109,6 +112,10 @@ Metrics::Families::Families(const std::string& mode, const std::string& backend)
                    .Help("Routes put right though no Node and no link had changed.")
                    .Labels({{"backend", backend}})
                    .Register(registry)),
+      writes(BuildCounter()
+                 .Name("podroute_node_writes_total")
+                 .Help("What the API server was told of this node, and how that went.")
+                 .Register(registry)),
       installed(BuildGauge()
                     .Name("podroute_cni_installed")
                     .Help("1 while the file is there as it should be.")
@@ -196,6 +203,21 @@ void Metrics::Families::ReadWatch() {
   if (state.last_heard) last_event_age.Add({}).Set(Seconds(clock->Now() - *state.last_heard));
 }
 
+// REQUIRES: mutex.
+void Metrics::Families::ReadReporter() {
+  if (reporter == nullptr) return;
+  auto raise = [&](const char* kind, const char* result, uint64_t total) {
+    Raise(writes.Add({{"kind", kind}, {"result", result}}), total);
+  };
+  const std::pair<const char*, const ReporterCounts::Writes&> kinds[] = {
+      {"condition", reporter->condition}, {"taint", reporter->taint}, {"event", reporter->event}};
+  for (const auto& [kind, counts] : kinds) {
+    raise(kind, "ok", counts.ok);
+    raise(kind, "failed", counts.failed);
+  }
+  raise("event", "dropped", reporter->events_dropped);
+}
+
 Metrics::Metrics(const std::string& mode, const std::string& backend)
     : families_(std::make_unique<Families>(mode, backend)) {}
 
@@ -268,10 +290,16 @@ void Metrics::SetWatchSource(std::function<ReflectorState()> source, const Clock
   families_->clock = &clock;
 }
 
+void Metrics::SetReporterSource(const ReporterCounts& counts) {
+  std::lock_guard lock(families_->mutex);
+  families_->reporter = &counts;
+}
+
 std::string Metrics::Render() const {
   {
     std::lock_guard lock(families_->mutex);
     families_->ReadWatch();
+    families_->ReadReporter();
   }
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }

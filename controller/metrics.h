@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/ip_prefix.h"
 #include "base/status.h"
+#include "controller/node_reporter.h"
 #include "controller/reconciler.h"
 #include "k8sclient/reflector.h"
 #include "routing/desired_routes.h"
@@ -39,8 +40,9 @@ class Metrics {
   void SetLeader(bool leads);
   // `file`: "plugin", "loopback" or "conflist", is there as it should be.
   void SetCniInstalled(const std::string& file, bool there);
-  // Asked whenever somebody reads the metrics, on that reader's thread.
+  // These are asked whenever somebody reads the metrics, on that reader's thread.
   void SetWatchSource(std::function<ReflectorState()> source, const Clock& clock);
+  void SetReporterSource(const ReporterCounts& counts);
 
   std::string Render() const;
 

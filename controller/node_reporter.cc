@@ -25,12 +25,12 @@ NodeReporter::NodeReporter(HttpTransport& transport, Clock& clock, std::string n
     : transport_(transport),
       clock_(clock),
       node_(std::move(node)),
-      condition_("set the condition NetworkUnavailable", clock),
-      taint_("remove the start-up taint", clock),
-      event_("write an Event", clock) {}
+      condition_("set the condition NetworkUnavailable", clock, counts_.condition),
+      taint_("remove the start-up taint", clock, counts_.taint),
+      event_("write an Event", clock, counts_.event) {}
 
-NodeReporter::Kind::Kind(const char* name, const Clock& clock)
-    : what(name), backoff(kRetry, clock) {}
+NodeReporter::Kind::Kind(const char* name, const Clock& clock, ReporterCounts::Writes& writes)
+    : what(name), counts(writes), backoff(kRetry, clock) {}
 
 bool NodeReporter::Rests(const Kind& kind) const {
   return kind.not_before && clock_.Now() < *kind.not_before;
@@ -121,7 +121,6 @@ bool NodeReporter::WriteCondition(std::unique_lock<std::mutex>& lock) {
   LOG(INFO) << "condition set node=" << node_
             << " type=NetworkUnavailable status=" << (*wanted ? "False" : "True")
             << " reason=" << (*wanted ? "RouteCreated" : "NoRouteCreated");
-  ++counts_.condition_writes;
   made_false_ = *wanted;
   condition_written_for_ = std::move(self);
   condition_written_ = wanted;
@@ -147,7 +146,6 @@ bool NodeReporter::RemoveTaint(std::unique_lock<std::mutex>& lock) {
   taint_removed_for_ = std::move(self);
   if (moved) return true;
   LOG(INFO) << "taint removed node=" << node_ << " key=" << kStartupTaint;
-  ++counts_.taints_removed;
   Succeeded(taint_);
   return true;
 }
@@ -175,17 +173,16 @@ bool NodeReporter::WriteEvent(std::unique_lock<std::mutex>& lock) {
   lock.lock();
   if (error.ok()) {
     correlator_.Written(*step, name);
-    ++counts_.events_written;
     Succeeded(event_);
     return true;
   }
   // Lost: it stands in the log too, and an Event that comes an hour late misleads.
-  ++counts_.events_dropped;
   Failed(event_, error);
   return true;
 }
 
 void NodeReporter::Succeeded(Kind& kind) {
+  ++kind.counts.ok;
   kind.backoff.Reset();
   kind.not_before.reset();
 }
@@ -195,7 +192,7 @@ void NodeReporter::Failed(Kind& kind, const ApiError& error) {
     stopping_ = true;  // The transport is shut down.
     return;
   }
-  ++counts_.failures;
+  ++kind.counts.failed;
   bool forbidden = error.status.code() == StatusCode::kPermissionDenied;
   Duration rest = std::max(error.retry_after, forbidden ? kForbiddenAgain : kind.backoff.Next());
   kind.not_before = clock_.Now() + rest;

@@ -28,9 +28,14 @@ namespace podroute {
 // FlannelIsUp) is never touched. Pure.
 std::optional<bool> WantedCondition(const Node& self, bool works, bool made_false_by_us);
 
+// Since the start; read on any thread.
 struct ReporterCounts {
-  std::atomic<uint64_t> condition_writes{0}, taints_removed{0}, events_written{0},
-      events_dropped{0}, failures{0};
+  struct Writes {
+    std::atomic<uint64_t> ok{0}, failed{0};
+  };
+  Writes condition, taint, event;
+  // Over the rate, or too many at once. One whose write failed is not among them.
+  std::atomic<uint64_t> events_dropped{0};
 };
 
 // A thread of its own does the talking: nothing here makes the loop wait. Writes only when there is
@@ -59,8 +64,9 @@ class NodeReporter {
  private:
   // One kind of write: when it may be tried again, and what has been said of it.
   struct Kind {
-    Kind(const char* name, const Clock& clock);
+    Kind(const char* name, const Clock& clock, ReporterCounts::Writes& writes);
     const char* what;
+    ReporterCounts::Writes& counts;
     Backoff backoff;
     std::optional<MonotonicTime> not_before;
     std::string said;
@@ -79,6 +85,7 @@ class NodeReporter {
   HttpTransport& transport_;
   Clock& clock_;
   const std::string node_;
+  ReporterCounts counts_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -95,7 +102,6 @@ class NodeReporter {
   bool made_false_ = false;
   std::shared_ptr<const Node> condition_written_for_, taint_removed_for_;
   std::optional<bool> condition_written_;
-  ReporterCounts counts_;
 };
 
 }  // namespace podroute

@@ -63,10 +63,10 @@ class RouterAgent {
 
   std::unique_ptr<EventLoop> loop_, signal_loop_;
   std::unique_ptr<SignalWatch> signals_;
+  NodeFeed feed_;  // Before status_, whose readers ask it.
   std::unique_ptr<AgentStatus> status_;
   std::unique_ptr<Wakeup> permit_wakeup_;
   std::unique_ptr<Timer> begin_timer_;
-  NodeFeed feed_;
   ApiServerAddresses api_server_;
   RouterSysctls sysctls_;
   std::unique_ptr<LeaderElector> elector_;  // Null: no election.

@@ -67,6 +67,7 @@ class MetricsTest : public ::testing::Test {
           return state;
         },
         clock_);
+    metrics_.SetReporterSource(reporter_counts_);
   }
   bool Has(const std::string& line) {
     return ("\n" + metrics_.Render()).find("\n" + line + "\n") != std::string::npos;
@@ -76,6 +77,7 @@ class MetricsTest : public ::testing::Test {
   FakeBackend backend_;
   NodeStore store_;
   std::unique_ptr<Reconciler> reconciler_;
+  ReporterCounts reporter_counts_;
   Metrics metrics_{"router", "fake"};
 };
 
@@ -117,6 +119,21 @@ TEST_F(MetricsTest, ABackendThatCannotBeReadIsCountedByItsError) {
       << metrics_.Render();
 }
 
+TEST_F(MetricsTest, WhatTheApiServerWasToldIsCountedByKindAndResult) {
+  EXPECT_EQ(metrics_.Render().find("podroute_node_writes_total{"), std::string::npos);
+  metrics_.SetReporterSource(reporter_counts_);
+  reporter_counts_.condition.ok = 2;
+  reporter_counts_.event.failed = 3;
+  reporter_counts_.events_dropped = 4;
+  EXPECT_TRUE(Has(R"(podroute_node_writes_total{kind="condition",result="ok"} 2)"))
+      << metrics_.Render();
+  EXPECT_TRUE(Has(R"(podroute_node_writes_total{kind="taint",result="ok"} 0)"));
+  EXPECT_TRUE(Has(R"(podroute_node_writes_total{kind="event",result="failed"} 3)"));
+  EXPECT_TRUE(Has(R"(podroute_node_writes_total{kind="event",result="dropped"} 4)"));
+  reporter_counts_.condition.ok = 5;
+  EXPECT_TRUE(Has(R"(podroute_node_writes_total{kind="condition",result="ok"} 5)"));
+}
+
 // The metrics' names in a text, each where it stands behind `before`.
 std::set<std::string> NamesIn(const std::string& text, const std::string& before) {
   constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz_";
@@ -136,7 +153,7 @@ std::set<std::string> NamesIn(const std::string& text, const std::string& before
 TEST_F(MetricsTest, EachIsInTheDocumentationAndNoOtherIs) {
   EverythingHappens();
   std::set<std::string> served = NamesIn(metrics_.Render(), "# TYPE ");
-  EXPECT_EQ(served.size(), 20u);
+  EXPECT_EQ(served.size(), 21u);
   std::string docs = ReadFile("docs/metrics.md").value();
   EXPECT_EQ(NamesIn(docs, "`"), served);
 }
