@@ -113,13 +113,19 @@ Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge, int
   return Status::Ok();
 }
 
-Status EnsureForwarding(const std::string& gateway, const std::vector<CniIp>& ips) {
-  if (HasFamily(ips, IpFamily::kV4)) {
-    PODROUTE_RETURN_IF_ERROR(EnsureSysctl("net/ipv4/ip_forward", "1"));
+Status EnsureForwarding(LinkOps& ops, const std::string& gateway, const std::vector<CniIp>& ips,
+                        std::optional<uint32_t> accept_ra) {
+  std::vector<IpFamily> families;
+  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    if (HasFamily(ips, family)) families.push_back(family);
   }
-  if (HasFamily(ips, IpFamily::kV6)) {
-    PODROUTE_RETURN_IF_ERROR(EnsureSysctl("net/ipv6/conf/all/forwarding", "1"));
+  std::vector<IpFamily> forwarded = ops.Forwarded(families);
+  for (IpFamily family : families) {
+    if (std::find(forwarded.begin(), forwarded.end(), family) != forwarded.end()) continue;
+    PODROUTE_RETURN_IF_ERROR(EnsureSysctl(
+        family == IpFamily::kV4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "1"));
   }
+  if (accept_ra == 0u) return Status::Ok();
   Status refused = EnsureSysctl("net/ipv6/conf/" + gateway + "/accept_ra", "0");
   // A kernel without IPv6 has nothing to refuse.
   return refused.code() == StatusCode::kNotFound ? Status::Ok() : refused;

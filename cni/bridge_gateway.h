@@ -2,6 +2,8 @@
 #ifndef PODROUTE_CNI_BRIDGE_GATEWAY_H_
 #define PODROUTE_CNI_BRIDGE_GATEWAY_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,8 +35,13 @@ Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge, int
                               const std::vector<CniIp>& ips);
 
 // Forwarding on for the families of `ips`, and router advertisements refused on the gateway's
-// interface, which a pod could send otherwise (CVE-2020-10749).
-Status EnsureForwarding(const std::string& gateway, const std::vector<CniIp>& ips);
+// interface, which a pod could send otherwise (CVE-2020-10749). `accept_ra`: what is known of that
+// setting.
+//
+// Asks by netlink what can be asked so: under /proc/sys/net each network namespace that anybody has
+// looked at adds to what a look-up has to walk through, with 200 pods a sixth of an ADD.
+Status EnsureForwarding(LinkOps& ops, const std::string& gateway, const std::vector<CniIp>& ips,
+                        std::optional<uint32_t> accept_ra);
 
 }  // namespace podroute
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -131,23 +132,25 @@ std::string GatewayInterface(const NetConf& conf) {
 struct Gateway {
   std::string name;
   LinkSummary link;
+  std::optional<uint32_t> accept_ra, route_localnet;  // As far as they are known.
 };
 
-// The gateway with its addresses, and what it needs to forward.
-Result<Gateway> EnsureGateway(const NetConf& conf, const LinkOps::Plug& plug,
-                              const LinkSummary& bridge, const std::vector<CniIp>& ips,
-                              LinkOps& ops) {
-  Gateway gateway{conf.bridge, bridge};
+// The gateway with its addresses, and what it needs to forward. `gateway` is the bridge.
+Result<Gateway> EnsureGateway(const NetConf& conf, const LinkOps::Plug& plug, Gateway gateway,
+                              const std::vector<CniIp>& ips, LinkOps& ops) {
+  const LinkSummary bridge = gateway.link;
   if (conf.vlan != 0 && !ips.empty()) {
     gateway.name = VlanInterfaceName(conf.bridge, conf.vlan);
     PODROUTE_ASSIGN_OR_RETURN(
         gateway.link,
         ops.EnsureVlanInterface({conf.bridge, bridge.ifindex, bridge.mtu, conf.vlan, plug.vlans}));
-    PODROUTE_RETURN_IF_ERROR(EnsureForwarding(conf.bridge, ips));
+    PODROUTE_RETURN_IF_ERROR(EnsureForwarding(ops, conf.bridge, ips, gateway.accept_ra));
+    gateway.accept_ra.reset();
+    gateway.route_localnet.reset();
   }
   PODROUTE_RETURN_IF_ERROR(
       EnsureGatewayAddresses(ops, conf, bridge.ifindex, gateway.link.ifindex, ips));
-  PODROUTE_RETURN_IF_ERROR(EnsureForwarding(gateway.name, ips));
+  PODROUTE_RETURN_IF_ERROR(EnsureForwarding(ops, gateway.name, ips, gateway.accept_ra));
   return gateway;
 }
 
@@ -195,17 +198,18 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
   undo.SetMacSpoofCheck(&call);
   CniProblem problem = AddMacSpoofCheck(call, plug->veth.host_name, plug->veth.pod_mac);
   if (problem) return *problem;
-  Status plugged = ops.PlugIn(*plug);
-  if (!plugged.ok()) return KernelError(plugged);
+  Result<LinkDetails> plugged = ops.PlugIn(*plug);
+  if (!plugged.ok()) return KernelError(plugged.status());
   undo.SetLink(plug->veth.host_name);
   // Before the rest of the host's side: meanwhile the kernel takes the port into use.
   Result<PodSide> pod = ConfigurePod(call, netns, result);
   if (!pod.ok()) return KernelError(pod.status());
-  Result<Gateway> gateway = Gateway{conf.bridge, *bridge};
+  Result<Gateway> gateway =
+      Gateway{conf.bridge, *bridge, plugged->accept_ra, plugged->route_localnet};
   if (conf.is_gateway) {
     // After the port, whose label keeps an ADD of another network from taking the address for
     // unused.
-    gateway = EnsureGateway(conf, *plug, *bridge, result.ips, ops);
+    gateway = EnsureGateway(conf, *plug, std::move(*gateway), result.ips, ops);
     if (!gateway.ok()) return KernelError(gateway.status());
   }
   if (!HasOwnMac(plug->veth.pod_mac, result)) {
@@ -214,7 +218,10 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
     Status told = ops.SetNeighbours(gateway->link.ifindex, result.ips, plug->veth.pod_mac);
     if (!told.ok()) return KernelError(told);
   }
-  if (CniProblem problem = AddPodNat(call, result.ips, gateway->name)) return *problem;
+  if (CniProblem problem =
+          AddPodNat(call, result.ips, gateway->name, gateway->route_localnet == 1u)) {
+    return *problem;
+  }
   if (conf.ip_masq || !conf.port_mappings.empty()) undo.SetNat(&call);
   // Last: by now the kernel has the port in use, or nearly.
   if (!conf.disable_container_interface) {

@@ -4,7 +4,9 @@
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/neighbour.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -59,9 +61,26 @@ void PutOneQueue(NetlinkBatch& batch) {
   batch.PutU32(IFLA_NUM_RX_QUEUES, 1);
 }
 
+// IN6_ADDR_GEN_MODE_NONE, in a message about a link.
+void PutNoOwnIpv6(NetlinkBatch& batch) {
+  size_t families = batch.Nest(IFLA_AF_SPEC);
+  size_t inet6 = batch.Nest(AF_INET6);
+  batch.PutU8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+  batch.EndNest(inet6);
+  batch.EndNest(families);
+}
+
 uint8_t FirstByte(const NetlinkAttributes& attributes, uint16_t type) {
   std::span<const uint8_t> bytes = attributes.get(type);
   return bytes.empty() ? 0 : bytes[0];
+}
+
+// One of an array of settings (IFLA_INET_CONF, IFLA_INET6_CONF).
+std::optional<uint32_t> Setting(std::span<const uint8_t> settings, size_t index) {
+  uint32_t value = 0;
+  if (settings.size() < (index + 1) * sizeof value) return std::nullopt;
+  std::memcpy(&value, settings.data() + index * sizeof value, sizeof value);
+  return value;
 }
 
 }  // namespace
@@ -79,6 +98,13 @@ std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message) {
   link.master = static_cast<int>(attributes.U32(IFLA_MASTER));
   link.peer = static_cast<int>(attributes.U32(IFLA_LINK));
   link.mac = ToMac(attributes.get(IFLA_ADDRESS));
+  if (attributes.has(IFLA_AF_SPEC)) {
+    NetlinkAttributes families(attributes.get(IFLA_AF_SPEC));
+    NetlinkAttributes inet(families.get(AF_INET));
+    NetlinkAttributes inet6(families.get(AF_INET6));
+    link.route_localnet = Setting(inet.get(IFLA_INET_CONF), IPV4_DEVCONF_ROUTE_LOCALNET - 1);
+    link.accept_ra = Setting(inet6.get(IFLA_INET6_CONF), DEVCONF_ACCEPT_RA);
+  }
   if (attributes.has(IFLA_LINKINFO)) {
     NetlinkAttributes info(attributes.get(IFLA_LINKINFO));
     link.kind = info.Text(IFLA_INFO_KIND);
@@ -119,6 +145,22 @@ void EncodeGetLinkByName(NetlinkBatch& batch, std::string_view name) {
   batch.Begin(RTM_GETLINK, 0, LinkHeader());
   batch.PutText(IFLA_IFNAME, name);
   batch.PutU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+}
+
+void EncodeGetForwarding(NetlinkBatch& batch, IpFamily family) {
+  netconfmsg header{};
+  header.ncm_family = static_cast<uint8_t>(AddressFamily(family));
+  batch.Begin(RTM_GETNETCONF, 0, header);
+  batch.PutU32(NETCONFA_IFINDEX, static_cast<uint32_t>(NETCONFA_IFINDEX_ALL));
+}
+
+std::optional<bool> DecodeForwarding(const NetlinkMessage& message, IpFamily family) {
+  std::optional<netconfmsg> header = message.Fixed<netconfmsg>();
+  if (message.header.nlmsg_type != RTM_NEWNETCONF || !header) return std::nullopt;
+  if (header->ncm_family != AddressFamily(family)) return std::nullopt;
+  NetlinkAttributes attributes(message.body.subspan(NLMSG_ALIGN(sizeof(netconfmsg))));
+  if (!attributes.has(NETCONFA_FORWARDING)) return std::nullopt;
+  return attributes.U32(NETCONFA_FORWARDING) != 0;
 }
 
 void EncodeDumpPorts(NetlinkBatch& batch, int bridge) {
@@ -174,12 +216,12 @@ void EncodePlugIn(NetlinkBatch& batch, std::string_view name, int bridge, std::s
   if (!alias.empty()) {
     batch.Put(IFLA_IFALIAS, {reinterpret_cast<const uint8_t*>(alias.data()), alias.size()});
   }
-  if (!has_ipv6) return;
-  size_t families = batch.Nest(IFLA_AF_SPEC);
-  size_t inet6 = batch.Nest(AF_INET6);
-  batch.PutU8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-  batch.EndNest(inet6);
-  batch.EndNest(families);
+  if (has_ipv6) PutNoOwnIpv6(batch);
+}
+
+void EncodeNoOwnIpv6(NetlinkBatch& batch, int ifindex) {
+  batch.Begin(RTM_NEWLINK, 0, LinkHeader(ifindex));
+  PutNoOwnIpv6(batch);
 }
 
 void EncodePortUp(NetlinkBatch& batch, std::string_view name, bool hairpin, bool isolated) {

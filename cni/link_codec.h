@@ -34,6 +34,10 @@ struct LinkDetails {
   // A bridge's own.
   bool vlan_filtering = false;
   uint16_t default_vlan = 0;  // That each new port is put into; 0: none.
+  // Kernel settings of the link, as under net/ipv4/conf and net/ipv6/conf. Nothing where the kernel
+  // does not say, or has no such family there.
+  std::optional<uint32_t> route_localnet;
+  std::optional<uint32_t> accept_ra;
 };
 std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message);
 
@@ -46,6 +50,11 @@ struct AddressDetails {
 std::optional<AddressDetails> DecodeAddressDetails(const NetlinkMessage& message);
 
 void EncodeGetLinkByName(NetlinkBatch& batch, std::string_view name);
+// The namespace's own setting of forwarding for a family (net/ipv4/ip_forward,
+// net/ipv6/conf/all/forwarding). Since Linux 4.15 answered without the RTNL lock.
+void EncodeGetForwarding(NetlinkBatch& batch, IpFamily family);
+// Whether it is on; nothing when the message is about something else.
+std::optional<bool> DecodeForwarding(const NetlinkMessage& message, IpFamily family);
 // All links whose master is `bridge`.
 void EncodeDumpPorts(NetlinkBatch& batch, int bridge);
 // AF_INET or AF_INET6: each alone is answered without the RTNL lock (Linux 6.9), both at once with
@@ -72,6 +81,9 @@ void EncodeCreateVeth(NetlinkBatch& batch, const VethSpec& spec);
 // nothing done, where the link has no IPv6 (an MTU below 1280, a kernel without it) and `has_ipv6`.
 void EncodePlugIn(NetlinkBatch& batch, std::string_view name, int bridge, std::string_view alias,
                   bool has_ipv6 = true);
+// Has the kernel make no IPv6 address by itself for a link, which must be done before that is up.
+// EAFNOSUPPORT where the link has no IPv6.
+void EncodeNoOwnIpv6(NetlinkBatch& batch, int ifindex);
 void EncodePortUp(NetlinkBatch& batch, std::string_view name, bool hairpin, bool isolated);
 void EncodeDeleteLink(NetlinkBatch& batch, std::string_view name);
 

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <string_view>
@@ -58,6 +59,18 @@ bool OnSubnet(const IpAddress& gateway, const std::vector<CniIp>& ips) {
 bool HasIpv6(const std::vector<CniIp>& ips) {
   return std::any_of(ips.begin(), ips.end(),
                      [](const CniIp& ip) { return !ip.address.address.is_v4(); });
+}
+
+// fe80::/64 and the interface identifier made from the hardware address (RFC 4291, appendix A), as
+// the kernel makes it.
+IpWithLength LinkLocalFor(const MacAddress& mac) {
+  std::array<uint8_t, 16> bytes = {0xfe, 0x80};
+  std::copy(mac.begin(), mac.begin() + 3, bytes.begin() + 8);
+  bytes[8] ^= 0x02;
+  bytes[11] = 0xff;
+  bytes[12] = 0xfe;
+  std::copy(mac.begin() + 3, mac.end(), bytes.begin() + 13);
+  return {IpAddress::FromBytes(IpFamily::kV6, bytes), 64};
 }
 
 // What an IPv6 address needs of the pod's kernel settings: IPv6 enabled, which some runtimes turn
@@ -233,6 +246,19 @@ Result<std::vector<KernelRoute>> LinkOps::RoutesOf(int ifindex) {
   return routes;
 }
 
+std::vector<IpFamily> LinkOps::Forwarded(const std::vector<IpFamily>& families) {
+  NetlinkBatch batch;
+  for (IpFamily family : families) EncodeGetForwarding(batch, family);
+  std::vector<IpFamily> forwarded;
+  auto note = [&](const NetlinkMessage& message) {
+    for (IpFamily family : families) {
+      if (DecodeForwarding(message, family) == true) forwarded.push_back(family);
+    }
+  };
+  (void)netlink_.Execute(batch, note);  // What is not answered is not known to be on.
+  return forwarded;
+}
+
 Result<LinkSummary> LinkOps::EnsureBridge(const std::string& name, uint32_t mtu, bool promiscuous) {
   PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkSummary> link, QueryLink(name));
   if (!link) {
@@ -276,7 +302,7 @@ Status LinkOps::DeleteAddress(int ifindex, const IpWithLength& address) {
   return failures[0].ToStatus("take " + address.ToString() + " from the bridge");
 }
 
-Status LinkOps::PlugIn(const Plug& plug) {
+Result<LinkDetails> LinkOps::PlugIn(const Plug& plug) {
   const std::string& name = plug.veth.host_name;
   NetlinkBatch batch;
   // First: later it would wait for the kernel's own work on the new link, which holds the RTNL
@@ -303,7 +329,8 @@ Status LinkOps::PlugIn(const Plug& plug) {
   }
   if (failures.empty() && is_bridge) {
     Status up = plug.vlans.empty() ? Status::Ok() : BringUpInVlans(plug);
-    if (!up.ok()) (void)RemoveLink(name);
+    if (up.ok()) return std::move(*bridge);
+    (void)RemoveLink(name);
     return up;
   }
   constexpr size_t kCreate = 1;  // In the batch.
@@ -373,7 +400,7 @@ Result<LinkSummary> LinkOps::EnsureVlanInterface(const VlanInterface& wanted) {
   plug.bridge = wanted.bridge;
   plug.vlans = wanted.port;
   plug.alias = kVlanAliasPrefix + name;
-  Status plugged = link ? Status(StatusCode::kAlreadyExists, "") : PlugIn(plug);
+  Status plugged = link ? Status(StatusCode::kAlreadyExists, "") : PlugIn(plug).status();
   if (plugged.code() == StatusCode::kAlreadyExists) {
     // Another ADD is at it, or ended in the middle of it; or it is somebody else's, with a port of
     // another name.
@@ -469,9 +496,24 @@ Result<LinkSummary> LinkOps::ConfigurePod(const PodSetup& setup) {
   constexpr int kLoopback = 1;  // In every namespace (LOOPBACK_IFINDEX).
   EncodeSetLinkFlags(batch, kLoopback, IFF_UP);
   steps.emplace_back("set lo up");
+  // With duplicate address detection all is left to the kernel.
+  bool quiet = setup.up && !(HasIpv6(setup.ips) && setup.detect_duplicates);
+  std::optional<size_t> no_own_ipv6;
+  if (quiet) {
+    no_own_ipv6 = steps.size();
+    EncodeNoOwnIpv6(batch, link->ifindex);
+    steps.push_back("keep the kernel from giving " + setup.interface + " an IPv6 address");
+  }
   if (setup.up) {
     EncodePodUp(batch, link->ifindex);
     steps.push_back("set " + setup.interface + " up");
+  }
+  std::optional<size_t> link_local;
+  if (quiet && HasIpv6(setup.ips)) {
+    link_local = steps.size();
+    IpWithLength address = LinkLocalFor(link->mac);
+    EncodeAddAddress(batch, link->ifindex, address, false, 0);
+    steps.push_back("give " + setup.interface + " " + address.ToString());
   }
   for (const CniIp& ip : setup.ips) {
     EncodeAddAddress(batch, link->ifindex, ip.address, setup.detect_duplicates, 0);
@@ -489,6 +531,9 @@ Result<LinkSummary> LinkOps::ConfigurePod(const PodSetup& setup) {
     bool is_route = failure.index >= steps.size() - setup.routes.size();
     // Of equal routes the first wins, as with the reference plugin; the subnet's own is one too.
     if (is_route && failure.error == EEXIST) continue;
+    // A kernel without IPv6 gives none anyway.
+    if (failure.index == no_own_ipv6 && failure.error == EAFNOSUPPORT) continue;
+    if (failure.index == link_local && failure.error == EEXIST) continue;
     return failure.ToStatus("in the pod: " + steps[failure.index]);
   }
   return *link;

@@ -64,6 +64,9 @@ class LinkOps {
   // Every unicast route of the main table through `ifindex`.
   Result<std::vector<KernelRoute>> RoutesOf(int ifindex);
 
+  // Of those families, the ones that the namespace is known to forward.
+  std::vector<IpFamily> Forwarded(const std::vector<IpFamily>& families);
+
   // The bridge of that name, up; made when it is not there. Two processes may do so at once. That a
   // link which is already there is a bridge, PlugIn will tell.
   Result<LinkSummary> EnsureBridge(const std::string& name, uint32_t mtu, bool promiscuous);
@@ -83,9 +86,10 @@ class LinkOps {
     PortVlans vlans;
     std::string alias;
   };
-  // Makes the pair and puts its host end into the bridge. AlreadyExists when either name is taken,
-  // InvalidArgument when the bridge is none. On error nothing is left of it.
-  Status PlugIn(const Plug& plug);
+  // Makes the pair and puts its host end into the bridge, which is returned as it was right before.
+  // AlreadyExists when either name is taken, InvalidArgument when the bridge is none. On error
+  // nothing is left of it.
+  Result<LinkDetails> PlugIn(const Plug& plug);
 
   // Makes the bridge keep VLANs apart. Returns the VLAN that it puts new ports into; 0: none.
   // InvalidArgument when it is no bridge.
@@ -117,7 +121,10 @@ class LinkOps {
     bool up = true;
   };
   // In the pod's namespace: loopback and the interface up, addresses, routes. IPv6 is enabled where
-  // it is disabled (disable_ipv6) and there is an address of it to give. Returns the interface.
+  // it is disabled (disable_ipv6) and there is an address of it to give; then the interface also
+  // has its link-local address (EUI-64, RFC 4291), at once. Where there is none to give it has no
+  // part in IPv6: each pod's own link-local address would mean ten frames to every other pod on the
+  // node, and a way to them that no rule about IPv4 sees. Returns the interface.
   Result<LinkSummary> ConfigurePod(const PodSetup& setup);
 
   // Returns when the bridge takes frames from the port, whose other end is up; it does so within

@@ -109,7 +109,7 @@ CniError Differs(const std::string& what) {
 }  // namespace
 
 CniProblem AddPodNat(const CniCall& call, const std::vector<CniIp>& ips,
-                     const std::string& interface) {
+                     const std::string& interface, bool route_localnet) {
   if (call.conf.port_mappings.empty() && !call.conf.ip_masq) return std::nullopt;
   Plan plan = PlanFor(call, ips, interface);
   if (plan.elements.empty()) return std::nullopt;
@@ -117,7 +117,7 @@ CniProblem AddPodNat(const CniCall& call, const std::vector<CniIp>& ips,
   if (!netlink.ok()) return NatError(netlink.status());
   NatTable table(**netlink);
   if (CniProblem problem = table.Add(plan.layout, plan.elements, HasLink)) return problem;
-  if (plan.localhost) {
+  if (plan.localhost && !route_localnet) {
     // After the table, whose guard must be there first.
     Status set = EnsureSysctl("net/ipv4/conf/" + interface + "/route_localnet", "1");
     if (!set.ok()) {

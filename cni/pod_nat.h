@@ -13,9 +13,9 @@
 namespace podroute {
 
 // After the pod's link is there: an owner without link counts as gone. `interface` is the host's in
-// the pods' subnet. All or nothing.
+// the pods' subnet; `route_localnet`: that setting is known to be on there. All or nothing.
 CniProblem AddPodNat(const CniCall& call, const std::vector<CniIp>& ips,
-                     const std::string& interface);
+                     const std::string& interface, bool route_localnet);
 // Idempotent; needs neither prevResult nor runtimeConfig.
 CniProblem DeletePodNat(const CniCall& call);
 // Compares with conf.prev_result's addresses.

@@ -3,7 +3,7 @@
 // steps in the kernel and no others. All are started as a container runtime does, in turn, in one
 // run.
 //
-//   bazel run //tests/bench:cni_bench            (root)
+//   bazel run //tests/bench:cni_bench [-- --short|--bursts]            (root)
 #include <unistd.h>
 
 #include <algorithm>
@@ -229,7 +229,7 @@ void PrintRatio(const std::vector<Contender>& contenders, const std::string& slo
   std::printf("\n");
 }
 
-int Main(bool quick) {
+int Main(bool quick, bool bursts_only) {
   Status entered = EnterPrivateNetns();
   if (!entered.ok()) {
     std::fprintf(stderr, "skipped: no network namespaces here: %s\n", entered.message().c_str());
@@ -244,7 +244,7 @@ int Main(bool quick) {
     contender.add_ms.clear();
     contender.del_ms.clear();
   }
-  RunRounds(contenders, quick ? 2 : 60);
+  if (!bursts_only) RunRounds(contenders, quick ? 2 : 60);
   RunBursts(contenders, quick ? 1 : 3, quick ? 8 : 200);
   for (const Contender& contender : contenders) {
     double rate = Median(contender.adds_per_second);
@@ -264,5 +264,6 @@ int Main(bool quick) {
 }  // namespace podroute
 
 int main(int argc, char** argv) {
-  return podroute::Main(argc > 1 && std::strcmp(argv[1], "--short") == 0);
+  const std::string_view mode = argc > 1 ? argv[1] : "";
+  return podroute::Main(mode == "--short", mode == "--bursts");
 }

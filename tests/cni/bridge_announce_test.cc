@@ -134,6 +134,34 @@ TEST_F(BridgeAnnounceTest, ANeighbourForgetsTheFormerHolderOfAnAddressAtOnce) {
   }
 }
 
+TEST_F(BridgeAnnounceTest, APodWithoutAnIpv6AddressHasNoPartInIpv6) {
+  TestPod pod;
+  MustAdd("a", pod, V4());
+  EXPECT_EQ(pod.Run("ip -o -6 address show dev eth0"), "");
+  EXPECT_EQ(pod.Try("ping -c1 -W5 ::1"), 0);  // To itself it has.
+  EXPECT_EQ(pod.Run("cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6"), "0\n");
+}
+
+TEST_F(BridgeAnnounceTest, TheLinkLocalAddressIsTheKernelsOwnAndThereAtOnce) {
+  // The next word behind "inet6", and all flags.
+  constexpr char kShow[] = "ip -o -6 address show dev eth0 scope link";
+  TestPod pod;
+  MustAdd("a", pod, DualStack(R"("runtimeConfig":{"mac":"02:00:00:00:00:77"},)"));
+  std::string at_once = pod.Run(kShow);
+  EXPECT_TRUE(Has(at_once, "inet6 fe80::ff:fe00:77/64 scope link")) << at_once;
+  EXPECT_FALSE(Has(at_once, "tentative")) << at_once;
+  TestPod other;
+  MustAdd("b", other, DualStack());
+  EXPECT_EQ(other.Try("ping -c1 -W5 fe80::ff:fe00:77%eth0"), 0);
+
+  // The kernel's own, where it is to look for duplicates.
+  TestPod careful;
+  MustAdd("c", careful, DualStack(R"("enabledad":true,)"));
+  std::string own = careful.Run(kShow);
+  std::string first = careful.Run("cat /sys/class/net/eth0/address 2>/dev/null; true");
+  EXPECT_TRUE(Has(own, "inet6 fe80::858:aff:fe01:4/64 scope link")) << own << first;
+}
+
 TEST_F(BridgeAnnounceTest, WhenAddReturnsThePortForwards) {
   for (int i = 0; i < 20; ++i) {
     TestPod pod;
