@@ -82,8 +82,12 @@ void HostAgent::AfterPass(const PassReport& report) {
     LOG(WARNING) << "routes are there but for some that failed, pods may start routes="
                  << reconciler.actual().size();
   }
-  reporter_.Update(reconciler.self(),
-                   report.usable && HasPodNetwork(reconciler.self(), reconciler.refused()));
+  if (reconciler.self() != nullptr) {
+    bool works = report.usable && HasPodNetwork(reconciler.self(), reconciler.refused());
+    reporter_.Update({{reconciler.self(), works}});
+  } else {
+    reporter_.Update({});
+  }
   for (NodeEvent& event : pass_events_.After(report, reconciler.refused(), keeper_->shadowed())) {
     reporter_.Happened(std::move(event));
   }

@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "controller/kernel_options.h"
 #include "controller/node_infos.h"
-#include "controller/pod_network.h"
 #include "routing/local_network_reader.h"
 
 namespace podroute {
@@ -127,7 +126,6 @@ void LocalAgent::Look() {
     }
   }
   cni_->Update(self, result.refused, *local_, nodes.synced && self != nullptr);
-  if (nodes.synced) reporter_.Update(self, HasPodNetwork(self, result.refused));
 }
 
 void LocalAgent::Notice(const std::shared_ptr<const Node>& self,

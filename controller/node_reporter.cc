@@ -21,10 +21,10 @@ std::optional<bool> WantedCondition(const Node& self, bool works, bool made_fals
   return ours ? std::optional<bool>(false) : std::nullopt;
 }
 
-NodeReporter::NodeReporter(HttpTransport& transport, Clock& clock, std::string node)
+NodeReporter::NodeReporter(HttpTransport& transport, Clock& clock, std::string host)
     : transport_(transport),
       clock_(clock),
-      node_(std::move(node)),
+      host_(std::move(host)),
       condition_("set the condition NetworkUnavailable", clock, counts_.condition),
       taint_("remove the start-up taint", clock, counts_.taint),
       event_("write an Event", clock, counts_.event) {}
@@ -49,15 +49,29 @@ void NodeReporter::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void NodeReporter::Update(std::shared_ptr<const Node> self, bool works) {
+void NodeReporter::Update(const std::vector<NodeNetwork>& nodes) {
   std::lock_guard lock(mutex_);
-  bool news = self_ != self || works_ != works;
-  self_ = std::move(self);
-  works_ = works;
-  if (works) {
-    broken_since_.reset();
-  } else if (!broken_since_) {
-    broken_since_ = clock_.Now();
+  MonotonicTime now = clock_.Now();
+  ++update_;
+  bool news = false;
+  for (const NodeNetwork& network : nodes) {
+    const std::string& name = network.node->name;
+    Known& known = nodes_[name];
+    known.seen = update_;
+    if (known.node != network.node || known.works != network.works) {
+      news = true;
+      condition_.due[name] = taint_.due[name] = now;
+    }
+    known.node = network.node;
+    known.works = network.works;
+    if (known.works) {
+      known.broken_since.reset();
+    } else if (!known.broken_since) {
+      known.broken_since = now;
+    }
+  }
+  if (nodes_.size() > nodes.size()) {
+    std::erase_if(nodes_, [this](const auto& known) { return known.second.seen != update_; });
   }
   if (news) changed_.notify_all();
 }
@@ -79,20 +93,20 @@ void NodeReporter::Run() {
   }
 }
 
-// Until something changes, or until a moment that matters.
+// Until something changes, or until the next moment that matters, which may have come by now.
 void NodeReporter::Wait(std::unique_lock<std::mutex>& lock) {
   if (stopping_) return;
-  MonotonicTime now = clock_.Now();
-  std::optional<Duration> rest;
-  auto until = [&](MonotonicTime moment) {
-    if (moment > now) rest = std::min(moment - now, rest.value_or(moment - now));
+  std::optional<MonotonicTime> next;
+  auto until = [&](const Kind& kind, MonotonicTime moment) {
+    moment = std::max(moment, kind.not_before.value_or(moment));
+    next = std::min(moment, next.value_or(moment));
   };
-  for (const Kind* kind : {&condition_, &taint_, &event_}) {
-    if (kind->not_before) until(*kind->not_before);
+  for (const Kind* kind : {&condition_, &taint_}) {
+    for (const auto& [name, moment] : kind->due) until(*kind, moment);
   }
-  if (made_false_ && broken_since_) until(*broken_since_ + kGrace);
-  if (rest) {
-    changed_.wait_for(lock, *rest);
+  if (!events_.empty()) until(event_, MonotonicTime());
+  if (next) {
+    changed_.wait_for(lock, std::max(*next - clock_.Now(), Duration(0)));
   } else {
     changed_.wait(lock);
   }
@@ -103,49 +117,84 @@ bool NodeReporter::Work(std::unique_lock<std::mutex>& lock) {
   return WriteCondition(lock) || RemoveTaint(lock) || WriteEvent(lock);
 }
 
+NodeReporter::Known* NodeReporter::NextDue(Kind& kind,
+                                           const std::function<bool(const Known&)>& has_to) {
+  MonotonicTime now = clock_.Now();
+  for (auto at = kind.due.begin(); at != kind.due.end();) {
+    auto known = nodes_.find(at->first);
+    if (known != nodes_.end() && at->second > now) {
+      ++at;
+    } else if (known != nodes_.end() && has_to(known->second)) {
+      return &known->second;
+    } else {
+      at = kind.due.erase(at);
+    }
+  }
+  return nullptr;
+}
+
+// What has been written and is not seen yet needs no second time.
+std::optional<bool> NodeReporter::ConditionToWrite(const Known& known) const {
+  std::optional<bool> wanted = WantedCondition(*known.node, known.works, known.made_false);
+  bool written = known.condition_written_for == known.node && known.condition_written == wanted;
+  return written ? std::nullopt : wanted;
+}
+
 bool NodeReporter::WriteCondition(std::unique_lock<std::mutex>& lock) {
-  if (Rests(condition_) || !self_ || self_->name != node_) return false;
-  if (!works_ && (!broken_since_ || clock_.Now() - *broken_since_ < kGrace)) return false;
-  std::optional<bool> wanted = WantedCondition(*self_, works_, made_false_);
-  // What has been written and is not seen yet needs no second time.
-  if (!wanted || (condition_written_for_ == self_ && condition_written_ == wanted)) return false;
-  std::shared_ptr<const Node> self = self_;
-  lock.unlock();
-  ApiError error =
-      PatchNodeStatus(transport_, node_, RenderNetworkCondition(*wanted, clock_.WallNow()));
-  lock.lock();
-  if (!error.ok()) {
-    Failed(condition_, error);
+  if (Rests(condition_)) return false;
+  Known* known =
+      NextDue(condition_, [this](const Known& one) { return ConditionToWrite(one).has_value(); });
+  if (known == nullptr) return false;
+  const std::shared_ptr<const Node> node = known->node;
+  const std::string& name = node->name;
+  const bool works = *ConditionToWrite(*known);
+  if (!works && *known->broken_since + kGrace > clock_.Now()) {
+    condition_.due[name] = *known->broken_since + kGrace;
     return true;
   }
-  LOG(INFO) << "condition set node=" << node_
-            << " type=NetworkUnavailable status=" << (*wanted ? "False" : "True")
-            << " reason=" << (*wanted ? "RouteCreated" : "NoRouteCreated");
-  made_false_ = *wanted;
-  condition_written_for_ = std::move(self);
-  condition_written_ = wanted;
+  condition_.due.erase(name);  // Now: what comes meanwhile must be looked at after this.
+  lock.unlock();
+  ApiError error =
+      PatchNodeStatus(transport_, name, RenderNetworkCondition(works, clock_.WallNow()));
+  lock.lock();
+  if (!error.ok()) {
+    Failed(condition_, name, error);
+    return true;
+  }
+  LOG(INFO) << "condition set node=" << name
+            << " type=NetworkUnavailable status=" << (works ? "False" : "True")
+            << " reason=" << (works ? "RouteCreated" : "NoRouteCreated");
   Succeeded(condition_);
+  auto at = nodes_.find(name);  // It may be gone by now.
+  if (at == nodes_.end()) return true;
+  at->second.made_false = works;
+  at->second.condition_written_for = node;
+  at->second.condition_written = works;
   return true;
 }
 
 bool NodeReporter::RemoveTaint(std::unique_lock<std::mutex>& lock) {
-  if (Rests(taint_) || !self_ || self_->name != node_ || !works_) return false;
-  if (!self_->startup_taint) return false;
-  if (taint_removed_for_ == self_) return false;
-  std::shared_ptr<const Node> self = self_;
+  if (Rests(taint_)) return false;
+  Known* known = NextDue(taint_, [](const Known& one) {
+    return one.works && one.node->startup_taint && one.taint_removed_for != one.node;
+  });
+  if (known == nullptr) return false;
+  const std::shared_ptr<const Node> node = known->node;
+  const std::string& name = node->name;
+  taint_.due.erase(name);
   lock.unlock();
-  ApiError error = PatchNode(transport_, node_, RenderStartupTaintRemoval(*self->startup_taint));
+  ApiError error = PatchNode(transport_, name, RenderStartupTaintRemoval(*node->startup_taint));
   lock.lock();
   // Somebody changed the taints meanwhile: the Node that comes says where it is now.
   StatusCode code = error.status.code();
   bool moved = code == StatusCode::kInvalidArgument || code == StatusCode::kConflict;
   if (!error.ok() && !moved) {
-    Failed(taint_, error);
+    Failed(taint_, name, error);
     return true;
   }
-  taint_removed_for_ = std::move(self);
+  if (auto at = nodes_.find(name); at != nodes_.end()) at->second.taint_removed_for = node;
   if (moved) return true;
-  LOG(INFO) << "taint removed node=" << node_ << " key=" << kStartupTaint;
+  LOG(INFO) << "taint removed node=" << name << " key=" << kStartupTaint;
   Succeeded(taint_);
   return true;
 }
@@ -167,7 +216,7 @@ bool NodeReporter::WriteEvent(std::unique_lock<std::mutex>& lock) {
   // The server forgets Events after an hour.
   if (name.empty() || error.status.code() == StatusCode::kNotFound) {
     name.clear();
-    error = CreateEvent(transport_, RenderEvent(step->event, node_, step->count, step->first, wall),
+    error = CreateEvent(transport_, RenderEvent(step->event, host_, step->count, step->first, wall),
                         &name);
   }
   lock.lock();
@@ -177,28 +226,31 @@ bool NodeReporter::WriteEvent(std::unique_lock<std::mutex>& lock) {
     return true;
   }
   // Lost: it stands in the log too, and an Event that comes an hour late misleads.
-  Failed(event_, error);
+  Failed(event_, event.node, error);
   return true;
 }
 
 void NodeReporter::Succeeded(Kind& kind) {
-  ++kind.counts.ok;
   kind.backoff.Reset();
   kind.not_before.reset();
+  ++kind.counts.ok;
 }
 
-void NodeReporter::Failed(Kind& kind, const ApiError& error) {
+void NodeReporter::Failed(Kind& kind, const std::string& node, const ApiError& error) {
   if (error.status.code() == StatusCode::kCancelled) {
     stopping_ = true;  // The transport is shut down.
     return;
   }
-  ++kind.counts.failed;
+  if (error.status.code() == StatusCode::kNotFound) return;  // A Node that has gone meanwhile.
   bool forbidden = error.status.code() == StatusCode::kPermissionDenied;
   Duration rest = std::max(error.retry_after, forbidden ? kForbiddenAgain : kind.backoff.Next());
   kind.not_before = clock_.Now() + rest;
-  std::string line = std::string("cannot ") + kind.what + " node=" + node_ + " error=\"" +
+  // The other Nodes first: this one may be refused for ever.
+  if (&kind != &event_) kind.due[node] = *kind.not_before + kRetry.initial;
+  std::string line = std::string("cannot ") + kind.what + " node=" + node + " error=\"" +
                      error.status.message() + "\"";
   if (std::exchange(kind.said, line) != line) LOG(WARNING) << line;
+  ++kind.counts.failed;
 }
 
 }  // namespace podroute

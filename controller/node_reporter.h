@@ -1,4 +1,4 @@
-// Tells the API server how this node's network is: the condition NetworkUnavailable, the start-up
+// Tells the API server how nodes' networks are: the condition NetworkUnavailable, the start-up
 // taint, Events.
 #ifndef PODROUTE_CONTROLLER_NODE_REPORTER_H_
 #define PODROUTE_CONTROLLER_NODE_REPORTER_H_
@@ -7,11 +7,14 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/backoff.h"
 #include "base/clock.h"
@@ -38,6 +41,12 @@ struct ReporterCounts {
   std::atomic<uint64_t> events_dropped{0};
 };
 
+// A Node and how its network is: its routes are there.
+struct NodeNetwork {
+  std::shared_ptr<const Node> node;
+  bool works = false;
+};
+
 // A thread of its own does the talking: nothing here makes the loop wait. Writes only when there is
 // something to change; what fails is tried again with backoff (1 s to 1 min, never sooner than the
 // server asks), and a permission that is missing is said once and asked for again every 10 min.
@@ -48,15 +57,16 @@ class NodeReporter {
   static constexpr Duration kGrace = std::chrono::seconds(10);
   static constexpr size_t kMostEvents = 256;  // Waiting; more are dropped, and counted.
 
-  // The transport and the clock must outlive this. `node`: this machine's Node.
-  NodeReporter(HttpTransport& transport, Clock& clock, std::string node);
+  // The transport and the clock must outlive this. `host`: who says so, in Events.
+  NodeReporter(HttpTransport& transport, Clock& clock, std::string host);
   ~NodeReporter() { Stop(); }
   void Start();
   // After the transport's Shutdown, which ends a request that is under way.
   void Stop();
 
-  // Any thread; these never block on the network. `self` null: there is no such Node.
-  void Update(std::shared_ptr<const Node> self, bool works);
+  // Any thread; these never block on the network. `nodes`: all that this process answers for, as
+  // they are now; one that is not among them any more is forgotten.
+  void Update(const std::vector<NodeNetwork>& nodes);
   void Happened(NodeEvent event);
 
   const ReporterCounts& counts() const { return counts_; }
@@ -70,6 +80,18 @@ class NodeReporter {
     Backoff backoff;
     std::optional<MonotonicTime> not_before;
     std::string said;
+    // The Nodes that have to be looked at, and not before when.
+    std::map<std::string, MonotonicTime> due;
+  };
+  // What is known of a Node.
+  struct Known {
+    uint64_t seen = 0;  // The last Update that named it.
+    std::shared_ptr<const Node> node;
+    bool works = false;
+    std::optional<MonotonicTime> broken_since;
+    bool made_false = false;
+    std::shared_ptr<const Node> condition_written_for, taint_removed_for;
+    std::optional<bool> condition_written;
   };
 
   void Run();
@@ -78,30 +100,28 @@ class NodeReporter {
   bool WriteCondition(std::unique_lock<std::mutex>& lock);
   bool RemoveTaint(std::unique_lock<std::mutex>& lock);
   bool WriteEvent(std::unique_lock<std::mutex>& lock);
-  void Failed(Kind& kind, const ApiError& error);
+  // The next Node that a kind has to write about; the others are done with.
+  Known* NextDue(Kind& kind, const std::function<bool(const Known&)>& has_to);
+  std::optional<bool> ConditionToWrite(const Known& known) const;
+  void Failed(Kind& kind, const std::string& node, const ApiError& error);
   static void Succeeded(Kind& kind);
   void Wait(std::unique_lock<std::mutex>& lock);
 
   HttpTransport& transport_;
   Clock& clock_;
-  const std::string node_;
+  const std::string host_;
   ReporterCounts counts_;
 
-  std::mutex mutex_;
+  std::mutex mutex_;  // Of what follows.
   std::condition_variable changed_;
   bool stopping_ = false;
-  std::shared_ptr<const Node> self_;
-  bool works_ = false;
-  std::optional<MonotonicTime> broken_since_;
+  uint64_t update_ = 0;
+  std::map<std::string, Known> nodes_;
+  Kind condition_, taint_, event_;
   std::deque<NodeEvent> events_;
   std::thread thread_;
 
-  // The thread's alone.
-  Kind condition_, taint_, event_;
-  EventCorrelator correlator_;
-  bool made_false_ = false;
-  std::shared_ptr<const Node> condition_written_for_, taint_removed_for_;
-  std::optional<bool> condition_written_;
+  EventCorrelator correlator_;  // The thread's alone.
 };
 
 }  // namespace podroute

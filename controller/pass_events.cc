@@ -1,36 +1,53 @@
 #include "controller/pass_events.h"
 
 #include <algorithm>
+#include <iterator>
+#include <tuple>
 #include <utility>
 
 namespace podroute {
 
 std::vector<NodeEvent> PassEvents::After(const PassReport& report,
                                          const std::vector<Refusal>& refused, size_t shadowed) {
-  std::vector<NodeEvent> events;
-  auto say = [&](std::string reason, std::string message) {
-    events.push_back({node_, true, std::move(reason), std::move(message)});
+  auto less = [](const Refusal& a, const Refusal& b) {
+    return std::tie(a.node, a.cidr, a.reason, a.message) <
+           std::tie(b.node, b.cidr, b.reason, b.message);
   };
-  std::vector<Refusal> own;
-  std::copy_if(refused.begin(), refused.end(), std::back_inserter(own),
-               [&](const Refusal& refusal) { return refusal.node == node_; });
-  for (const Refusal& refusal : own) {
-    if (std::find(refused_.begin(), refused_.end(), refusal) != refused_.end()) continue;
-    say(std::string(RefusalReasonName(refusal.reason)), refusal.message);
+  std::vector<Refusal> now, fresh;
+  std::copy_if(refused.begin(), refused.end(), std::back_inserter(now),
+               [&](const Refusal& one) { return node_.empty() || one.node == node_; });
+  std::sort(now.begin(), now.end(), less);
+  std::set_difference(now.begin(), now.end(), refused_.begin(), refused_.end(),
+                      std::back_inserter(fresh), less);
+  refused_ = std::move(now);
+
+  std::vector<NodeEvent> events;
+  auto say = [&](std::string node, std::string reason, std::string message) {
+    events.push_back({std::move(node), true, std::move(reason), std::move(message)});
+  };
+  for (Refusal& refusal : fresh) {
+    say(std::move(refusal.node), std::string(RefusalReasonName(refusal.reason)),
+        std::move(refusal.message));
   }
-  refused_ = std::move(own);
+  if (node_.empty()) {
+    for (const RouteFailure& failure : report.failures) {
+      if (!failure.node.empty()) say(failure.node, "RouteFailed", failure.message);
+    }
+    return events;
+  }
   if (!report.first_error.empty() && report.first_error != error_) {
-    say("RouteFailed", report.first_error);
+    say(node_, "RouteFailed", report.first_error);
   }
   error_ = report.first_error;
   if (report.withheld > 0 && withheld_ == 0) {
-    say("DeletesWithheld", std::to_string(report.withheld) +
-                               " routes would be deleted at once; a second, consistent list of the "
-                               "Nodes has to confirm it");
+    say(node_, "DeletesWithheld",
+        std::to_string(report.withheld) +
+            " routes would be deleted at once; a second, consistent list of the Nodes has to "
+            "confirm it");
   }
   withheld_ = report.withheld;
   if (shadowed > shadowed_) {
-    say("RoutesShadowed",
+    say(node_, "RoutesShadowed",
         std::to_string(shadowed) +
             " routes are behind others of a lower metric that are not podroute's");
   }

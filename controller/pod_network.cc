@@ -12,7 +12,7 @@ constexpr uint32_t kUsualMtu = 1500;
 
 }  // namespace
 
-std::vector<IpPrefix> UsablePodCidrs(const Node& self, const std::vector<Refusal>& refused,
+std::vector<IpPrefix> UsablePodCidrs(const Node& self, std::span<const Refusal> refused,
                                      std::vector<std::string>* problems) {
   // Refusals name both in printable form.
   const std::string name = Printable(self.name);
@@ -36,7 +36,7 @@ std::vector<IpPrefix> UsablePodCidrs(const Node& self, const std::vector<Refusal
   return usable;
 }
 
-bool HasPodNetwork(const std::shared_ptr<const Node>& self, const std::vector<Refusal>& refused) {
+bool HasPodNetwork(const std::shared_ptr<const Node>& self, std::span<const Refusal> refused) {
   std::vector<std::string> problems;  // Said where the conflist is made.
   return self != nullptr && !UsablePodCidrs(*self, refused, &problems).empty();
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,11 @@ namespace podroute {
 // The Node's podCIDRs, in its order, that pods can have: those that the route rules do not refuse
 // (`refused` may be about other nodes too) and that are large enough. Why one is left out that no
 // refusal names goes into `*problems`, a line each.
-std::vector<IpPrefix> UsablePodCidrs(const Node& self, const std::vector<Refusal>& refused,
+std::vector<IpPrefix> UsablePodCidrs(const Node& self, std::span<const Refusal> refused,
                                      std::vector<std::string>* problems);
 
 // Whether pods on it can have addresses at all. `self` null: there is no such Node.
-bool HasPodNetwork(const std::shared_ptr<const Node>& self, const std::vector<Refusal>& refused);
+bool HasPodNetwork(const std::shared_ptr<const Node>& self, std::span<const Refusal> refused);
 
 // The links that have one of the Node's InternalIPs, in order of ifindex; loopback does not count.
 std::vector<LocalLink> LinksOfNode(const Node& self, const LocalNetwork& local);

@@ -177,11 +177,11 @@ void Reconciler::Account(const RouteResult& result, PassReport* report) {
   if (!result.status.ok()) {
     ++report->failed;
     ++report->errors[result.status.code()];
-    if (report->first_error.empty()) {
-      report->first_error = std::string(RouteActionName(change.action)) + " " +
-                            change.route.dst.ToString() + ": " + result.status.message();
-    }
+    std::string line = std::string(RouteActionName(change.action)) + " " +
+                       change.route.dst.ToString() + ": " + result.status.message();
+    if (report->first_error.empty()) report->first_error = line;
     if (retries_.Failed(change.route.dst, result.status) && loud) {
+      report->failures.push_back({change.route.node, std::move(line)});
       LOG(ERROR) << "route failed action=" << RouteActionName(change.action) << " "
                  << Describe(change.route) << " error=\"" << result.status.message() << "\"";
     }

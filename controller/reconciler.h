@@ -37,6 +37,12 @@ struct ReconcilerWorld {
   const Clock* clock = nullptr;
 };
 
+// A route that could not be made or removed.
+struct RouteFailure {
+  std::string node;  // Whose podCIDR it is; empty: of none that there is now.
+  std::string message;
+};
+
 // What a pass did.
 struct PassReport {
   bool synced = false;    // The nodes were known; else nothing was done.
@@ -53,6 +59,7 @@ struct PassReport {
   std::map<StatusCode, size_t> errors;    // Of changes that failed; none for those we cancelled.
   std::optional<StatusCode> read_error;   // What is there could not be read.
   std::string first_error;                // Of all these, in a line; empty: none.
+  std::vector<RouteFailure> failures;     // That have not been told before; at most 50.
   std::optional<Duration> event_latency;  // From the first byte of the oldest change to its routes.
   std::optional<Duration> next_in;        // When another pass is due although nothing will say so.
 };
@@ -89,6 +96,8 @@ class Reconciler {
     return actual_ ? *actual_ : none;
   }
   size_t node_count() const { return nodes_.nodes.size(); }
+  // By name.
+  const std::vector<std::shared_ptr<const Node>>& nodes() const { return nodes_.nodes; }
   // Destinations whose change has failed and is tried again.
   const RetrySet& retries() const { return retries_; }
   const std::vector<Refusal>& refused() const { return refused_; }

@@ -7,6 +7,7 @@
 
 #include "controller/backend_factory.h"
 #include "controller/kernel_options.h"
+#include "controller/node_networks.h"
 
 namespace podroute {
 namespace {
@@ -23,6 +24,7 @@ RouterAgent::RouterAgent(const Options& options, HttpTransport& transport,
     : options_(options),
       transport_(transport),
       feed_(transport, clock_, ""),
+      reporter_(transport, clock_, options.node_name),
       api_server_(api_server_host, clock_),
       sysctls_(options.router.set_sysctls, options.sysctl_dir) {}
 
@@ -52,6 +54,7 @@ Status RouterAgent::Start(const std::string& pod_namespace, HttpTransport* elect
                         options_.cleanup_on_exit ? "routes=removed by a leader" : "routes=stay"));
   PODROUTE_ASSIGN_OR_RETURN(status_, AgentStatus::Create(*loop_, clock_, options_));
   status_->metrics().SetWatchSource([this] { return feed_.state(); }, clock_);
+  status_->metrics().SetReporterSource(reporter_.counts());
   status_->metrics().SetLeader(false);
   PODROUTE_ASSIGN_OR_RETURN(permit_wakeup_, Wakeup::Create(*loop_, [this] { OnPermit(); }));
   PODROUTE_ASSIGN_OR_RETURN(begin_timer_, Timer::Create(*loop_, [this] { BeginTerm(); }));
@@ -84,6 +87,7 @@ Status RouterAgent::Run() {
   });
   api_server_.Start();
   feed_.Start();
+  reporter_.Start();
   if (elector_) {
     elector_->Start();
   } else {
@@ -116,7 +120,8 @@ void RouterAgent::Stop() {
 
 void RouterAgent::StopThreads() {
   api_server_.Stop();
-  feed_.Stop();
+  feed_.Stop();  // And the transport with it.
+  reporter_.Stop();
   keeper_.reset();
   // Nobody writes any longer: the next one may.
   if (elector_) elector_->Stop();
@@ -137,6 +142,8 @@ void RouterAgent::OnPermit() {
       elector_ ? elector_->permit() : std::shared_ptr<WritePermit>(&always_, [](WritePermit*) {});
   if (permit == permit_) return;
   keeper_.reset();
+  reporter_.Update({});  // The next leader's now.
+  pass_events_ = PassEvents("");
   permit_ = std::move(permit);
   status_->metrics().SetLeader(permit_ != nullptr);
   begin_timer_->Disarm();
@@ -182,7 +189,14 @@ Result<std::unique_ptr<RouteKeeper>> RouterAgent::MakeKeeper() {
 
 void RouterAgent::AfterPass(const PassReport& report) {
   if (report.usable) status_->SetReady();
-  if (keeper_->kernel() != nullptr) sysctls_.Look(keeper_->reconciler().actual());
+  const Reconciler& reconciler = keeper_->reconciler();
+  if (report.synced) {
+    reporter_.Update(NodeNetworks(reconciler.nodes(), reconciler.refused(), reconciler.retries()));
+  }
+  for (NodeEvent& event : pass_events_.After(report, reconciler.refused(), 0)) {
+    reporter_.Happened(std::move(event));
+  }
+  if (keeper_->kernel() != nullptr) sysctls_.Look(reconciler.actual());
 }
 
 }  // namespace podroute

@@ -13,7 +13,9 @@
 #include "controller/api_server_addresses.h"
 #include "controller/leader_elector.h"
 #include "controller/node_feed.h"
+#include "controller/node_reporter.h"
 #include "controller/options.h"
+#include "controller/pass_events.h"
 #include "controller/route_keeper.h"
 #include "controller/router_sysctls.h"
 #include "controller/write_permit.h"
@@ -63,7 +65,9 @@ class RouterAgent {
 
   std::unique_ptr<EventLoop> loop_, signal_loop_;
   std::unique_ptr<SignalWatch> signals_;
-  NodeFeed feed_;  // Before status_, whose readers ask it.
+  // Before status_, whose readers ask them.
+  NodeFeed feed_;
+  NodeReporter reporter_;
   std::unique_ptr<AgentStatus> status_;
   std::unique_ptr<Wakeup> permit_wakeup_;
   std::unique_ptr<Timer> begin_timer_;
@@ -73,6 +77,7 @@ class RouterAgent {
   WritePermit always_{BootClock()};         // Where there is no election.
   std::shared_ptr<WritePermit> permit_;     // keeper_'s; the keeper goes first.
   std::unique_ptr<RouteKeeper> keeper_;     // Null: this process does not lead.
+  PassEvents pass_events_{""};              // Of the present term.
   std::string keeper_error_;                // As last said.
   std::thread signal_thread_;
 };

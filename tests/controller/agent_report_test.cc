@@ -3,58 +3,12 @@
 
 #include <string>
 
-#include "controller/node_reporter.h"
-#include "tests/controller/agent_test_util.h"
+#include "tests/controller/report_test_util.h"
 
 namespace podroute {
 namespace {
 
-Node WithCondition(const std::string& status, const std::string& reason) {
-  Node node;
-  if (!status.empty()) node.network_unavailable = NetworkUnavailableCondition{status, reason};
-  return node;
-}
-
-TEST(WantedConditionTest, OnlyOursBecomesTrueAndOnlyWhatIsNotFalseBecomesFalse) {
-  struct Case {
-    const char *status, *reason;
-    bool works, made_false_by_us;
-    std::optional<bool> wanted;
-  } cases[] = {
-      {"", "", true, false, true},
-      {"True", "NoRouteCreated", true, false, true},
-      {"Unknown", "", true, false, true},
-      {"True", "CalicoIsDown", true, false, true},
-      {"False", "RouteCreated", true, false, std::nullopt},
-      {"False", "CalicoIsUp", true, false, std::nullopt},
-      {"False", "RouteCreated", false, true, false},
-      {"False", "RouteCreated", false, false, std::nullopt},
-      {"False", "FlannelIsUp", false, true, std::nullopt},
-      {"True", "NoRouteCreated", false, true, std::nullopt},
-      {"", "", false, false, std::nullopt},
-  };
-  for (const Case& c : cases) {
-    EXPECT_EQ(WantedCondition(WithCondition(c.status, c.reason), c.works, c.made_false_by_us),
-              c.wanted)
-        << c.status << " " << c.reason << " works=" << c.works;
-  }
-}
-
-class AgentReportTest : public AgentTest {
- protected:
-  std::string Kubectl(const std::string& arguments) {
-    return Shell("kubectl --kubeconfig=" + server_->kubeconfig() +
-                 " --cache-dir=" + dir_->File("cache") + " " + arguments);
-  }
-  std::string Condition(const std::string& node) {
-    return Kubectl("get node " + node +
-                   " -o jsonpath='{range .status.conditions[?(@.type==\"NetworkUnavailable\")]}"
-                   "{.status} {.reason}{end}'");
-  }
-  std::string Taints(const std::string& node) {
-    return Kubectl("get node " + node + " -o jsonpath='{.spec.taints[*].key}'");
-  }
-};
+using AgentReportTest = ReportTest;
 
 TEST_F(AgentReportTest, TheConditionIsSetOnceAndOfThisNodeOnly) {
   StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
@@ -165,12 +119,18 @@ TEST_F(AgentReportTest, APermissionThatIsMissingHoldsNothingElseUp) {
   }
 }
 
-TEST_F(AgentReportTest, LocalModeSetsItToo) {
+// Who knows of the routes says so, on the router.
+TEST_F(AgentReportTest, LocalModeLeavesItToTheRouter) {
   StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
   PutNodes({UsualNode(1), UsualNode(2)});
+  Kubectl("taint node node1 podroute.io/network-unavailable=:NoSchedule");
+  int patches = Asked("patch nodes");
   StartAgent({"--mode=local"});
-  ASSERT_TRUE(Says("condition set node=node1"));
-  EXPECT_EQ(Condition("node1"), "False RouteCreated");
+  ASSERT_TRUE(Says("conflist"));
+  EXPECT_EQ(StopAgent(), 0);
+  EXPECT_EQ(Condition("node1"), "");
+  EXPECT_NE(Taints("node1").find("podroute.io"), std::string::npos);
+  EXPECT_EQ(Asked("patch nodes"), patches);
 }
 
 }  // namespace

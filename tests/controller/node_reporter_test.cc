@@ -1,0 +1,223 @@
+#include "controller/node_reporter.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/base/fake_clock.h"
+
+namespace podroute {
+namespace {
+
+using std::chrono::seconds;
+
+// One second and its jitter, at most; the Node that was refused waits for one second more.
+constexpr seconds kFirstRest(2);
+
+Node WithCondition(const std::string& status, const std::string& reason) {
+  Node node;
+  if (!status.empty()) node.network_unavailable = NetworkUnavailableCondition{status, reason};
+  return node;
+}
+
+TEST(WantedConditionTest, OnlyOursBecomesTrueAndOnlyWhatIsNotFalseBecomesFalse) {
+  struct Case {
+    const char *status, *reason;
+    bool works, made_false_by_us;
+    std::optional<bool> wanted;
+  } cases[] = {
+      {"", "", true, false, true},
+      {"True", "NoRouteCreated", true, false, true},
+      {"Unknown", "", true, false, true},
+      {"True", "CalicoIsDown", true, false, true},
+      {"False", "RouteCreated", true, false, std::nullopt},
+      {"False", "CalicoIsUp", true, false, std::nullopt},
+      {"False", "RouteCreated", false, true, false},
+      {"False", "RouteCreated", false, false, std::nullopt},
+      {"False", "FlannelIsUp", false, true, std::nullopt},
+      {"True", "NoRouteCreated", false, true, std::nullopt},
+      {"", "", false, false, std::nullopt},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(WantedCondition(WithCondition(c.status, c.reason), c.works, c.made_false_by_us),
+              c.wanted)
+        << c.status << " " << c.reason << " works=" << c.works;
+  }
+}
+
+// Answers each request by its path, and remembers them all.
+class Api final : public HttpTransport {
+ public:
+  Result<HttpResponse> Send(const HttpRequest& request) override {
+    std::lock_guard lock(mutex_);
+    if (shut_down_) return Status(StatusCode::kCancelled, "shut down");
+    std::string line = request.method + " " + request.target;
+    std::string status =
+        request.body.find("\"status\":\"True\"") != std::string::npos ? " True" : "";
+    asked_.push_back(line + status);
+    changed_.notify_all();
+    HttpResponse response;
+    auto at = statuses_.find(line);
+    response.status = at == statuses_.end() ? 200 : at->second;
+    response.body = std::make_unique<Body>();
+    return response;
+  }
+  void ReloadCredentials() override {}
+  void Shutdown() override {
+    std::lock_guard lock(mutex_);
+    shut_down_ = true;
+  }
+
+  void Answer(const std::string& line, int status) {
+    std::lock_guard lock(mutex_);
+    statuses_[line] = status;
+  }
+  // Waits until that many requests have come; returns them all.
+  std::vector<std::string> Await(size_t count) {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, seconds(30), [&] { return asked_.size() >= count; }));
+    return asked_;
+  }
+  size_t asked() {
+    std::lock_guard lock(mutex_);
+    return asked_.size();
+  }
+
+ private:
+  class Body final : public BodyStream {
+   public:
+    Result<size_t> Read(std::span<char> buffer) override {
+      std::string_view rest = std::string_view("{}").substr(at_);
+      size_t n = std::min(rest.size(), buffer.size());
+      std::copy_n(rest.begin(), n, buffer.begin());
+      at_ += n;
+      return n;
+    }
+    void SetIdleTimeout(Duration) override {}
+    void Cancel() override {}
+
+   private:
+    size_t at_ = 0;
+  };
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, int> statuses_;
+  std::vector<std::string> asked_;
+  bool shut_down_ = false;
+};
+
+std::string Patch(const std::string& node) { return "PATCH /api/v1/nodes/" + node + "/status"; }
+
+class NodeReporterTest : public ::testing::Test {
+ protected:
+  NodeReporterTest() { reporter_.Start(); }
+  ~NodeReporterTest() override {
+    api_.Shutdown();
+    reporter_.Stop();
+  }
+  static std::shared_ptr<Node> MakeNode(const std::string& name) {
+    auto node = std::make_shared<Node>();
+    node->name = name;
+    return node;
+  }
+  // As the API server tells it once the condition is written.
+  static std::shared_ptr<Node> Told(const Node& node, const std::string& status) {
+    auto told = std::make_shared<Node>(node);
+    told->network_unavailable = {status, status == "False" ? "RouteCreated" : "NoRouteCreated"};
+    return told;
+  }
+
+  // What was asked is answered, and the answer accounted for.
+  static void Await(const std::atomic<uint64_t>& counter, uint64_t value) {
+    auto end = std::chrono::steady_clock::now() + seconds(30);
+    while (counter != value && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    EXPECT_EQ(counter, value);
+  }
+
+  FakeClock clock_;
+  Api api_;
+  NodeReporter reporter_{api_, clock_, "router"};
+};
+
+TEST_F(NodeReporterTest, EachNodeThatWorksGetsItsConditionOnce) {
+  auto a = MakeNode("a"), b = MakeNode("b"), c = MakeNode("c");
+  reporter_.Update({{a, true}, {b, false}, {c, true}});
+  EXPECT_EQ(api_.Await(2), (std::vector<std::string>{Patch("a"), Patch("c")}));
+  // Told again, or told that it was written, it needs nothing more.
+  reporter_.Update({{a, true}, {b, false}, {c, true}});
+  reporter_.Update({{Told(*a, "False"), true}, {b, true}, {c, true}});
+  EXPECT_EQ(api_.Await(3).back(), Patch("b"));
+  Await(reporter_.counts().condition.ok, 3);
+}
+
+TEST_F(NodeReporterTest, OnlyWhatIsBrokenForAWhileAndWasOursBecomesTrue) {
+  auto ours = MakeNode("ours");
+  auto others = Told(*MakeNode("others"), "False");
+  reporter_.Update({{ours, true}, {others, true}});
+  api_.Await(1);
+  auto told = Told(*ours, "False");
+  reporter_.Update({{told, false}, {others, false}});
+  // A moment later it works again, and nobody has heard of it.
+  clock_.Advance(NodeReporter::kGrace - seconds(1));
+  reporter_.Update({{told, true}, {others, true}});
+  reporter_.Update({{told, false}, {others, false}});
+  clock_.Advance(NodeReporter::kGrace - seconds(1));
+  auto newcomer = MakeNode("newcomer");
+  reporter_.Update({{told, false}, {others, false}, {newcomer, true}});
+  EXPECT_EQ(api_.Await(2).back(), Patch("newcomer"));
+  clock_.Advance(seconds(1));
+  reporter_.Update({{told, false}, {others, false}, {MakeNode("another"), true}});
+  std::vector<std::string> asked = api_.Await(4);
+  EXPECT_EQ((std::set<std::string>{asked[2], asked[3]}),
+            (std::set<std::string>{Patch("another"), Patch("ours") + " True"}));
+  reporter_.Update({{Told(*ours, "True"), true}, {others, true}});
+  EXPECT_EQ(api_.Await(5).back(), Patch("ours"));
+}
+
+TEST_F(NodeReporterTest, ANodeThatIsRefusedHoldsNoOtherUp) {
+  api_.Answer(Patch("a"), 422);
+  auto a = MakeNode("a"), b = MakeNode("b");
+  reporter_.Update({{a, true}, {b, true}});
+  Await(reporter_.counts().condition.failed, 1);
+  // When the kind may be tried again it is the others' turn.
+  clock_.Advance(kFirstRest);
+  auto c = MakeNode("c");
+  reporter_.Update({{a, true}, {b, true}, {c, true}});
+  std::vector<std::string> asked = api_.Await(3);
+  EXPECT_EQ(asked[1], Patch("b"));
+  EXPECT_EQ(asked[2], Patch("c"));
+  Await(reporter_.counts().condition.ok, 2);
+  clock_.Advance(seconds(1));
+  reporter_.Update({{a, true}, {b, true}, {c, true}, {Told(*MakeNode("d"), "False"), true}});
+  EXPECT_EQ(api_.Await(4).back(), Patch("a"));
+}
+
+TEST_F(NodeReporterTest, ANodeThatIsGoneIsForgottenAndDelaysNobody) {
+  api_.Answer(Patch("a"), 404);
+  reporter_.Update({{MakeNode("a"), true}, {MakeNode("b"), true}});
+  EXPECT_EQ(api_.Await(2), (std::vector<std::string>{Patch("a"), Patch("b")}));
+  Await(reporter_.counts().condition.ok, 1);
+  EXPECT_EQ(reporter_.counts().condition.failed, 0u);
+}
+
+TEST_F(NodeReporterTest, TheTaintGoesOnlyWhereTheNetworkWorks) {
+  auto works = Told(*MakeNode("works"), "False");
+  auto broken = Told(*MakeNode("broken"), "False");
+  works->startup_taint = broken->startup_taint = 1;
+  reporter_.Update({{broken, false}, {works, true}});
+  EXPECT_EQ(api_.Await(1), std::vector<std::string>{"PATCH /api/v1/nodes/works"});
+  reporter_.Update({{broken, true}, {works, true}});
+  EXPECT_EQ(api_.Await(2).back(), "PATCH /api/v1/nodes/broken");
+}
+
+}  // namespace
+}  // namespace podroute

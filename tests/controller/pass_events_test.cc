@@ -1,0 +1,80 @@
+#include "controller/pass_events.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace podroute {
+namespace {
+
+// "node Reason message" of each, a line each.
+std::string Text(const std::vector<NodeEvent>& events) {
+  std::string text;
+  for (const NodeEvent& event : events) {
+    EXPECT_TRUE(event.warning);
+    text += event.node + " " + event.reason + " " + event.message + "\n";
+  }
+  return text;
+}
+
+Refusal Refused(const std::string& node, const std::string& cidr,
+                RefusalReason reason = RefusalReason::kTooWide) {
+  return {node, cidr, reason, "why " + cidr};
+}
+
+TEST(PassEventsTest, ARefusalIsToldOnceAndAgainAfterItWasOver) {
+  PassEvents events("n1");
+  std::vector<Refusal> refused = {Refused("n1", "a"), Refused("n1", "b")};
+  EXPECT_EQ(Text(events.After({}, refused, 0)), "n1 TooWide why a\nn1 TooWide why b\n");
+  EXPECT_EQ(Text(events.After({}, refused, 0)), "");
+  EXPECT_EQ(Text(events.After({}, {Refused("n1", "b")}, 0)), "");
+  EXPECT_EQ(Text(events.After({}, refused, 0)), "n1 TooWide why a\n");
+  // For another reason it is another one.
+  EXPECT_EQ(
+      Text(events.After({}, {Refused("n1", "a", RefusalReason::kOverlapsNode), refused[1]}, 0)),
+      "n1 OverlapsNode why a\n");
+}
+
+TEST(PassEventsTest, ANodeTellsOfItselfAndARouterOfAll) {
+  std::vector<Refusal> refused = {Refused("n1", "a"), Refused("n2", "b")};
+  EXPECT_EQ(Text(PassEvents("n2").After({}, refused, 0)), "n2 TooWide why b\n");
+  EXPECT_EQ(Text(PassEvents("").After({}, refused, 0)), "n1 TooWide why a\nn2 TooWide why b\n");
+}
+
+TEST(PassEventsTest, ANodeTellsOfFailedRoutesUntilTheErrorIsAnother) {
+  PassEvents events("n1");
+  PassReport report;
+  report.first_error = "add 10.0.2.0/24: no";
+  EXPECT_EQ(Text(events.After(report, {}, 0)), "n1 RouteFailed add 10.0.2.0/24: no\n");
+  EXPECT_EQ(Text(events.After(report, {}, 0)), "");
+  report.first_error = "add 10.0.2.0/24: never";
+  EXPECT_EQ(Text(events.After(report, {}, 0)), "n1 RouteFailed add 10.0.2.0/24: never\n");
+  EXPECT_EQ(Text(events.After({}, {}, 0)), "");
+  EXPECT_EQ(Text(events.After(report, {}, 0)), "n1 RouteFailed add 10.0.2.0/24: never\n");
+}
+
+TEST(PassEventsTest, ARouterTellsTheNodeWhoseRouteFailed) {
+  PassReport report;
+  report.first_error = "add 10.0.2.0/24: no";
+  report.failures = {{"n2", "add 10.0.2.0/24: no"}, {"", "delete 10.0.3.0/24: no"}};
+  EXPECT_EQ(Text(PassEvents("").After(report, {}, 0)), "n2 RouteFailed add 10.0.2.0/24: no\n");
+  EXPECT_EQ(Text(PassEvents("n1").After(report, {}, 0)), "n1 RouteFailed add 10.0.2.0/24: no\n");
+}
+
+TEST(PassEventsTest, WithheldDeletesAndShadowedRoutesAreToldWhenTheyBegin) {
+  PassEvents events("n1");
+  PassReport report;
+  report.withheld = 12;
+  EXPECT_EQ(Text(events.After(report, {}, 0)).find("n1 DeletesWithheld 12 routes"), 0u);
+  report.withheld = 13;
+  EXPECT_EQ(Text(events.After(report, {}, 0)), "");
+  EXPECT_EQ(Text(events.After({}, {}, 2)).find("n1 RoutesShadowed 2 routes"), 0u);
+  EXPECT_EQ(Text(events.After({}, {}, 1)), "");
+  EXPECT_EQ(Text(events.After(report, {}, 3)).find("n1 DeletesWithheld 13 routes"), 0u);
+  // They are about none of a router's nodes.
+  EXPECT_EQ(Text(PassEvents("").After(report, {}, 3)), "");
+}
+
+}  // namespace
+}  // namespace podroute
