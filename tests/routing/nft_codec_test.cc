@@ -161,10 +161,8 @@ TEST_F(NftKernelTest, NftShowsEveryExpression) {
   base.type = "nat";
   base.hook = NF_INET_PRE_ROUTING;
   base.priority = -90;
-  base.rules = {NftRule()
-                    .MatchInterface(true, "lo")
-                    .MatchLocalDestination(false)
-                    .Verdict(NFT_JUMP, "jumped")};
+  base.rules = {
+      NftRule().MatchInterface(true, "lo").MatchLocal(false, false).Verdict(NFT_JUMP, "jumped")};
   NftChain post;
   post.name = "post";
   post.type = "nat";
