@@ -17,6 +17,7 @@
 #include "controller/route_keeper.h"
 #include "controller/verbs.h"
 #include "routing/kernel_backend.h"
+#include "routing/masquerade_table.h"
 #include "routing/netlink_socket.h"
 #include "routing/nft_codec.h"
 
@@ -84,6 +85,13 @@ class Cleanup {
     PODROUTE_ASSIGN_OR_RETURN(bool removed, RemoveLink(name));
     if (removed) Say("removed " + name);
     return false;
+  }
+
+  // With the routes: it is the agent's, and needed where pods reach each other.
+  Status RemoveMasquerading() {
+    PODROUTE_ASSIGN_OR_RETURN(bool removed, RemoveMasqueradeTable());
+    if (removed) Say(std::string("removed nftables table inet ") + kMasqueradeTable);
+    return Status::Ok();
   }
 
   // Port mappings, masquerading and address checks of pods, which are gone.
@@ -159,6 +167,7 @@ Result<int> CleanupVerb(const Options& options) {
   Cleanup cleanup(options);
   PODROUTE_RETURN_IF_ERROR(cleanup.RemoveConflist());
   PODROUTE_RETURN_IF_ERROR(cleanup.RemoveRoutes());
+  PODROUTE_RETURN_IF_ERROR(cleanup.RemoveMasquerading());
   PODROUTE_ASSIGN_OR_RETURN(bool pods_attached, cleanup.RemoveBridge());
   if (!pods_attached) {
     PODROUTE_RETURN_IF_ERROR(cleanup.RemoveNftTables());
