@@ -147,7 +147,7 @@ Status Masquerader::Ensure() {
   MasqueradeTable table(*socket_);
   PODROUTE_ASSIGN_OR_RETURN(MasqueradeState state, table.Read());
   if (!state.Is(*wanted_)) {
-    PODROUTE_RETURN_IF_ERROR(table.Write(*wanted_));
+    PODROUTE_RETURN_IF_ERROR(table.Write(state, *wanted_));
     if (settled_) {
       LOG(WARNING) << "nftables table inet podroute was "
                    << (state.there ? "changed" : "removed") << " by somebody and is put right";

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <utility>
 
 namespace podroute {
 namespace {
@@ -53,6 +55,15 @@ void Append(std::vector<AddressRange>& ranges, const AddressRange& next) {
   } else if (std::optional<IpAddress>& end = ranges.back().end; end) {
     end = next.end ? std::max(*end, *next.end) : next.end;
   }
+}
+
+// REQUIRES: both are in order.
+std::vector<AddressRange> Without(const std::vector<AddressRange>& ranges,
+                                  const std::vector<AddressRange>& others) {
+  std::vector<AddressRange> rest;
+  std::set_difference(ranges.begin(), ranges.end(), others.begin(), others.end(),
+                      std::back_inserter(rest));
+  return rest;
 }
 
 AddressRange RangeOf(const IpPrefix& prefix) {
@@ -143,6 +154,17 @@ NftTransaction ReplaceMasqueradeTable(const Masquerading& wanted) {
   AddMasqueradeLayout(transaction);
   for (const MasqueradeSet& set : kSets) {
     transaction.AddElements(set.name, ToElements(wanted.*set.ranges, set.family));
+  }
+  return transaction;
+}
+
+NftTransaction ChangeMasqueradeTable(const Masquerading& from, const Masquerading& to) {
+  NftTransaction transaction(kMasqueradeTable);
+  for (const MasqueradeSet& set : kSets) {
+    const std::vector<AddressRange>& before = from.*set.ranges;
+    const std::vector<AddressRange>& after = to.*set.ranges;
+    transaction.DeleteElements(set.name, ToElements(Without(before, after), set.family));
+    transaction.AddElements(set.name, ToElements(Without(after, before), set.family));
   }
   return transaction;
 }

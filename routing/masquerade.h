@@ -29,7 +29,7 @@ inline constexpr char kMasqueradeChain[] = "postrouting";
 struct AddressRange {
   IpAddress first;
   std::optional<IpAddress> end;  // The first that is behind it; none: all to the last one are in.
-  bool operator==(const AddressRange&) const = default;
+  auto operator<=>(const AddressRange&) const = default;
 };
 
 // In order; what overlaps or touches is one.
@@ -65,8 +65,15 @@ void AddMasqueradeLayout(NftTransaction& transaction);
 // Sets and chains.
 uint32_t MasqueradeLayoutUses();
 
-// All of it in the place of whatever has the table's name: not for a moment is there neither.
+// All of it, in the place of whatever has the table's name. The kernel has either the old or the
+// new one at any time, but a packet that is between two expressions just then may match neither:
+// Linux switches rules and sets for those that come, and does not wait for those that are under
+// way.
 NftTransaction ReplaceMasqueradeTable(const Masquerading& wanted);
+
+// What is in the sets only, and of that only what differs: whatever is in both matches at any time.
+// REQUIRES: the table is as the layout and `from` say.
+NftTransaction ChangeMasqueradeTable(const Masquerading& from, const Masquerading& to);
 
 }  // namespace podroute
 

@@ -121,8 +121,17 @@ Result<std::optional<std::vector<AddressRange>>> MasqueradeTable::ReadSet(
   return Ranges();
 }
 
-Status MasqueradeTable::Write(const Masquerading& wanted) {
-  NftTransaction transaction = ReplaceMasqueradeTable(wanted);
+Status MasqueradeTable::Write(const MasqueradeState& now, const Masquerading& wanted) {
+  if (now.sound) {
+    NftTransaction change = ChangeMasqueradeTable(now.content, wanted);
+    if (Commit(change).ok()) return Status::Ok();
+    // It has been changed since, or says the same in other elements, as after `nft -f`.
+  }
+  NftTransaction replacement = ReplaceMasqueradeTable(wanted);
+  return Commit(replacement);
+}
+
+Status MasqueradeTable::Commit(NftTransaction& transaction) {
   PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures,
                             netlink_.Execute(transaction.Finish()));
   if (failures.empty()) return Status::Ok();

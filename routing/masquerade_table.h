@@ -29,12 +29,14 @@ class MasqueradeTable {
 
   // What changes meanwhile may be seen in part.
   Result<MasqueradeState> Read();
-  // In one transaction.
-  Status Write(const Masquerading& wanted);
+  // In one transaction, from what Read said. Where the layout is sound, what is the same before and
+  // afterwards works all the time.
+  Status Write(const MasqueradeState& now, const Masquerading& wanted);
   // False: there was none.
   Result<bool> Remove();
 
  private:
+  Status Commit(NftTransaction& transaction);
   Result<bool> ReadLayout(MasqueradeState* state);
   Result<bool> ReadRules(const std::vector<NetlinkMessage>& made);
   Result<std::optional<std::vector<AddressRange>>> ReadSet(const MasqueradeSet& set);

@@ -36,7 +36,7 @@ class MasqueradeTableTest : public ::testing::Test {
   }
 
   void Write(const Masquerading& wanted) {
-    Status written = table_->Write(wanted);
+    Status written = table_->Write(Read(), wanted);
     ASSERT_TRUE(written.ok()) << written.message();
   }
   MasqueradeState Read() {
@@ -157,6 +157,31 @@ TEST_F(MasqueradeTableTest, WhateverSomebodyEditsIsSeenAndReplaced) {
   EXPECT_TRUE(Read().Is(Usual()));
 }
 
+// Neither is it replaced: its handle stays.
+TEST_F(MasqueradeTableTest, OtherNetworksChangeNothingButTheSets) {
+  Write(Usual());
+  const std::string chain = Shell("nft -a list chain inet podroute postrouting");
+  for (const Masquerading& wanted :
+       {Make("10.244.2.0/24", "10.0.0.0/8"), Make("10.244.2.0/23,fd02::/64", "10.0.0.0/7,::/0"),
+        Make("10.244.3.0/24,fd02::/64", "0.0.0.0/0,fd00::/9"),
+        Make("10.244.3.0/24", "240.0.0.0/4,10.0.0.0/9,10.200.0.0/16"), Usual()}) {
+    Write(wanted);
+    EXPECT_TRUE(Read().Is(wanted));
+    EXPECT_EQ(Shell("nft -a list chain inet podroute postrouting"), chain);
+  }
+}
+
+// The same networks in other elements: nft(8) leaves ranges apart that touch.
+TEST_F(MasqueradeTableTest, WhatSaysTheSameInOtherElementsCanBeChanged) {
+  Write(Make("10.244.0.0/23", ""));
+  Shell(
+      "nft 'flush set inet podroute pods4; "
+      "add element inet podroute pods4 { 10.244.0.0/24, 10.244.1.0/24 }'");
+  ASSERT_TRUE(Read().Is(Make("10.244.0.0/23", "10.244.0.0/23")));
+  Write(Usual());
+  EXPECT_TRUE(Read().Is(Usual()));
+}
+
 TEST_F(MasqueradeTableTest, AnotherFamilysTableOfThatNameIsNotOurs) {
   Shell("nft add table ip podroute; nft add chain ip podroute postrouting");
   EXPECT_FALSE(Read().there);
@@ -172,7 +197,7 @@ TEST_F(MasqueradeTableTest, AWriteThatIsRefusedChangesNothing) {
   const std::string before = Shell("nft list ruleset");
   Masquerading wrong = Usual();
   wrong.pods.push_back(wrong.pods[0]);  // The kernel takes no ranges that overlap.
-  EXPECT_FALSE(table_->Write(wrong).ok());
+  EXPECT_FALSE(table_->Write(Read(), wrong).ok());
   EXPECT_EQ(Shell("nft list ruleset"), before);
   EXPECT_TRUE(Read().Is(Usual()));
 }
