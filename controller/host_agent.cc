@@ -50,9 +50,8 @@ Status HostAgent::Start() {
   setup.resync_period = options_.resync_period;
   PODROUTE_ASSIGN_OR_RETURN(
       keeper_, RouteKeeper::ForKernel(*loop_, clock_, std::move(setup), ToKernelOptions(options_)));
-  PODROUTE_ASSIGN_OR_RETURN(
-      masquerader_,
-      Masquerader::Create(*loop_, options_, clock_, {&status_->metrics(), &reporter_}));
+  PODROUTE_ASSIGN_OR_RETURN(masquerader_, Masquerader::Create(*loop_, options_, clock_,
+                                                              {&status_->metrics(), &reporter_}));
   PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics()));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { keeper_->PassDue(); }));
   PODROUTE_RETURN_IF_ERROR(
@@ -99,8 +98,8 @@ void HostAgent::AfterPass(const PassReport& report) {
   }
 }
 
-// Where pods' own addresses are known. Without --cluster_cidr these are all nodes' pod networks, and
-// what there is a route of ours to: a route whose deletion has to be confirmed still counts.
+// Where pods' own addresses are known. Without --cluster_cidr these are all nodes' pod networks,
+// and what there is a route of ours to: a route whose deletion has to be confirmed still counts.
 std::vector<IpPrefix> HostAgent::PodNetworks() const {
   if (!options_.cluster_cidrs.empty()) return options_.cluster_cidrs;
   std::vector<IpPrefix> networks = keeper_->reconciler().pod_networks();

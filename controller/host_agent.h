@@ -27,8 +27,8 @@ namespace podroute {
 // up.
 //
 // Wakes up for: a change of Nodes, a notification of the kernel's that is none of our own doing, a
-// change in a CNI directory or of its nftables table, a signal, the resync timer, and, for a while after something failed or
-// was undone, a timer to try or look again. Nothing else.
+// change in a CNI directory or of its nftables table, a signal, the resync timer, and, for a while
+// after something failed or was undone, a timer to try or look again. Nothing else.
 //
 // Pods may start here (NodeCni) from the first pass after which the routes are usable
 // (PassReport::usable).

@@ -34,9 +34,8 @@ Status LocalAgent::Start() {
   PODROUTE_ASSIGN_OR_RETURN(status_, AgentStatus::Create(*loop_, clock_, options_));
   status_->metrics().SetWatchSource([this] { return feed_.state(); }, clock_);
   PODROUTE_RETURN_IF_ERROR(StartMonitor());
-  PODROUTE_ASSIGN_OR_RETURN(
-      masquerader_,
-      Masquerader::Create(*loop_, options_, clock_, {&status_->metrics(), &reporter_}));
+  PODROUTE_ASSIGN_OR_RETURN(masquerader_, Masquerader::Create(*loop_, options_, clock_,
+                                                              {&status_->metrics(), &reporter_}));
   PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics()));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { look_due_ = true; }));
   PODROUTE_ASSIGN_OR_RETURN(resync_timer_, Timer::Create(*loop_, [this] { OnResync(); }));

@@ -34,7 +34,8 @@ class LocalAgent {
   static Result<std::unique_ptr<LocalAgent>> Create(const Options& options,
                                                     HttpTransport& transport);
 
-  // Until SIGTERM, SIGINT or Stop. Conflist and masquerading stay, unless Options::cleanup_on_exit. Call once.
+  // Until SIGTERM, SIGINT or Stop. Conflist and masquerading stay, unless Options::cleanup_on_exit.
+  // Call once.
   Status Run();
   // Any thread.
   void Stop() { loop_->Stop(); }

@@ -90,8 +90,7 @@ Status Masquerader::Remove() {
 Status Masquerader::Open() {
   if (socket_) return Status::Ok();
   PODROUTE_ASSIGN_OR_RETURN(auto socket, NetlinkSocket::Create(NETLINK_NETFILTER));
-  PODROUTE_ASSIGN_OR_RETURN(auto monitor,
-                            NftMonitor::Create(kMasqueradeTable, socket->port_id()));
+  PODROUTE_ASSIGN_OR_RETURN(auto monitor, NftMonitor::Create(kMasqueradeTable, socket->port_id()));
   PODROUTE_RETURN_IF_ERROR(loop_.Add(monitor->fd(), [this] { OnHint(); }));
   socket_ = std::move(socket);
   monitor_ = std::move(monitor);
@@ -149,8 +148,8 @@ Status Masquerader::Ensure() {
   if (!state.Is(*wanted_)) {
     PODROUTE_RETURN_IF_ERROR(table.Write(state, *wanted_));
     if (settled_) {
-      LOG(WARNING) << "nftables table inet podroute was "
-                   << (state.there ? "changed" : "removed") << " by somebody and is put right";
+      LOG(WARNING) << "nftables table inet podroute was " << (state.there ? "changed" : "removed")
+                   << " by somebody and is put right";
       listeners_.metrics->MasqueradeRepaired();
     }
     PODROUTE_ASSIGN_OR_RETURN(state, table.Read());

@@ -1,5 +1,5 @@
-// What this node's pods send to outside of the cluster gets the node's address: the part of host and
-// local mode that keeps the nftables table for it as it should be, whoever changes it.
+// What this node's pods send to outside of the cluster gets the node's address: the part of host
+// and local mode that keeps the nftables table for it as it should be, whoever changes it.
 #ifndef PODROUTE_CONTROLLER_MASQUERADER_H_
 #define PODROUTE_CONTROLLER_MASQUERADER_H_
 
@@ -46,8 +46,8 @@ class Masquerader {
     NodeReporter* reporter;
   };
 
-  // The loop, the clock and the listeners must outlive this. Where pods are not to be masqueraded, a
-  // table of ours that is there from before is removed.
+  // The loop, the clock and the listeners must outlive this. Where pods are not to be masqueraded,
+  // a table of ours that is there from before is removed.
   static Result<std::unique_ptr<Masquerader>> Create(EventLoop& loop, const Options& options,
                                                      const Clock& clock,
                                                      const Listeners& listeners);

@@ -46,8 +46,9 @@ DEFINE_double(
     "second, consistent list first");
 DEFINE_bool(cleanup_on_exit, false,
             "remove the CNI configuration and our routes when told to stop");
-DEFINE_bool(masquerade, true,
-            "host and local mode: what pods send to outside of the cluster gets the node's address");
+DEFINE_bool(
+    masquerade, true,
+    "host and local mode: what pods send to outside of the cluster gets the node's address");
 DEFINE_string(non_masquerade_cidrs, "",
               "prefixes that pods reach with their own addresses, beside --cluster_cidr; comma "
               "separated");
@@ -377,8 +378,9 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
   if (!cidrs.ok()) return cidrs.status().WithContext("--non_masquerade_cidrs");
   options.non_masquerade_cidrs = *cidrs;
   if (options.mode == Mode::kRouter && !options.non_masquerade_cidrs.empty()) {
-    return Wrong("--non_masquerade_cidrs is for --mode=host and --mode=local; a router does not "
-                 "masquerade");
+    return Wrong(
+        "--non_masquerade_cidrs is for --mode=host and --mode=local; a router does not "
+        "masquerade");
   }
   Result<Duration> resync = ParseDuration(FLAGS_resync_period);
   if (!resync.ok()) return resync.status().WithContext("--resync_period");

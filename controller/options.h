@@ -37,7 +37,7 @@ struct Options {
   bool cleanup_on_exit = false;
   bool masquerade = true;
   std::vector<IpPrefix> non_masquerade_cidrs;  // Beside cluster_cidrs.
-  std::string metrics_address;  // IP:PORT; empty: nothing is served.
+  std::string metrics_address;                 // IP:PORT; empty: nothing is served.
   RouterOptions router;
   std::string cni_bin_dir, cni_conf_dir;  // Empty: that half is not installed.
   std::string cni_plugin;                 // Empty: the one that came with this executable.

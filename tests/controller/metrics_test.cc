@@ -58,6 +58,7 @@ class MetricsTest : public ::testing::Test {
     Pass();
     metrics_.SetShadowed(1, 0);
     metrics_.SetLeader(true);
+    metrics_.SetMasquerade(true);
     metrics_.SetCniInstalled("plugin", true);
     metrics_.SetWatchSource(
         [] {
@@ -136,7 +137,7 @@ std::set<std::string> NamesIn(const std::string& text, const std::string& before
 TEST_F(MetricsTest, EachIsInTheDocumentationAndNoOtherIs) {
   EverythingHappens();
   std::set<std::string> served = NamesIn(metrics_.Render(), "# TYPE ");
-  EXPECT_EQ(served.size(), 20u);
+  EXPECT_EQ(served.size(), 22u);
   std::string docs = ReadFile("docs/metrics.md").value();
   EXPECT_EQ(NamesIn(docs, "`"), served);
 }
