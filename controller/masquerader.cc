@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "controller/pod_network.h"
+#include "routing/nft_table.h"
 
 namespace podroute {
 namespace {
@@ -82,7 +83,7 @@ Status Masquerader::Remove() {
   wanted_.reset();
   timer_->Disarm();
   Close();
-  PODROUTE_ASSIGN_OR_RETURN(bool removed, RemoveMasqueradeTable());
+  PODROUTE_ASSIGN_OR_RETURN(bool removed, RemoveNftTable(kMasqueradeTable));
   LOG_IF(INFO, removed) << "masquerading of pods removed";
   return Status::Ok();
 }

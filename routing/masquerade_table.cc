@@ -144,22 +144,4 @@ Status MasqueradeTable::Commit(NftTransaction& transaction) {
   return ToStatus(failures.front());
 }
 
-Result<bool> MasqueradeTable::Remove() {
-  NftTransaction transaction(kMasqueradeTable);
-  transaction.DeleteTable();
-  PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures,
-                            netlink_.Execute(transaction.Finish()));
-  if (failures.empty()) return true;
-  const NetlinkFailure& failure = failures.front();
-  // Anything else means that there is none: ENOENT, or what kernels without nftables say.
-  if (failure.error == EPERM || failure.error == EACCES) return ToStatus(failure);
-  return false;
-}
-
-Result<bool> RemoveMasqueradeTable() {
-  auto netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
-  if (!netlink.ok()) return false;
-  return MasqueradeTable(**netlink).Remove();
-}
-
 }  // namespace podroute

@@ -32,8 +32,6 @@ class MasqueradeTable {
   // In one transaction, from what Read said. Where the layout is sound, what is the same before and
   // afterwards works all the time.
   Status Write(const MasqueradeState& now, const Masquerading& wanted);
-  // False: there was none.
-  Result<bool> Remove();
 
  private:
   Status Commit(NftTransaction& transaction);
@@ -43,10 +41,6 @@ class MasqueradeTable {
 
   NetlinkTransport& netlink_;
 };
-
-// Removes the table from the network namespace of the calling thread. False: there was none, or
-// this kernel has no nftables.
-Result<bool> RemoveMasqueradeTable();
 
 }  // namespace podroute
 

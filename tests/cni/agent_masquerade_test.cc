@@ -11,6 +11,7 @@
 #include "base/ip_prefix.h"
 #include "routing/masquerade_table.h"
 #include "routing/netlink_socket.h"
+#include "routing/nft_table.h"
 #include "tests/cni/kube_proxy.h"
 #include "tests/cni/nat_fixture.h"
 
@@ -85,7 +86,7 @@ TEST_F(AgentMasqueradeTest, WhatLeavesTheClusterHasTheNodesAddress) {
   Masquerade(std::string(kCluster) + ",192.168.9.0/24,::/0");
   expect(false);
   Masquerade();
-  EXPECT_TRUE(MasqueradeTable(*socket_).Remove().value());
+  EXPECT_TRUE(RemoveNftTable(kMasqueradeTable).value());
   expect(false);
 }
 

@@ -177,6 +177,7 @@ TEST_F(AgentSignalTest, SighupReadsTheTokenFileAgain) {
   StartAgentAndWait(
       {"--kubeconfig=" + WriteTemp("kubeconfig", api.Kubeconfig("{tokenFile: " + token + "}"))});
   EXPECT_TRUE(Eventually("a watch", [&] { return api.watches() == 1; }));
+  EXPECT_TRUE(Says("condition set"));  // Nobody asks for anything just now.
   WriteTemp("token", "new\n");
   agent().Signal(SIGHUP);
   EXPECT_TRUE(Says("credentials are read again"));
