@@ -82,7 +82,7 @@ void HostAgent::StopThreads() {
 void HostAgent::AfterPass(const PassReport& report) {
   const Reconciler& reconciler = keeper_->reconciler();
   // Before the first pod may start: what it begins unmasqueraded stays so.
-  masquerader_->Update(reconciler.self(), reconciler.refused(), PodNetworks());
+  masquerader_->Update(reconciler.self(), reconciler.refused(), PodNetworks(report));
   if (report.usable) status_->SetReady();
   if (report.usable && !std::exchange(usable_, true) && !report.in_place) {
     LOG(WARNING) << "routes are there but for some that failed, pods may start routes="
@@ -99,10 +99,11 @@ void HostAgent::AfterPass(const PassReport& report) {
 }
 
 // Where pods' own addresses are known. Without --cluster_cidr these are all nodes' pod networks,
-// and what there is a route of ours to: a route whose deletion has to be confirmed still counts.
-std::vector<IpPrefix> HostAgent::PodNetworks() const {
+// with those that are gone as long as it has to be confirmed.
+std::vector<IpPrefix> HostAgent::PodNetworks(const PassReport& report) const {
   if (!options_.cluster_cidrs.empty()) return options_.cluster_cidrs;
   std::vector<IpPrefix> networks = keeper_->reconciler().pod_networks();
+  if (report.withheld == 0) return networks;
   for (const Route& route : keeper_->reconciler().actual()) networks.push_back(route.dst);
   return networks;
 }
