@@ -88,12 +88,12 @@ std::vector<NftRule> HairpinRules() {
 }
 
 std::vector<NftRule> PreroutingRules() {
-  return {NftRule().MatchLocalDestination(true).Verdict(NFT_JUMP, kHostPorts)};
+  return {NftRule().MatchLocal(false, true).Verdict(NFT_JUMP, kHostPorts)};
 }
 
 // Connections to ::1 cannot leave the host, so what listens there keeps them.
 std::vector<NftRule> OutputRules() {
-  return {NftRule().MatchLocalDestination(false).Verdict(NFT_RETURN),
+  return {NftRule().MatchLocal(false, false).Verdict(NFT_RETURN),
           NftRule().MatchPrefix(false, Prefix("::1/128")).Verdict(NFT_RETURN),
           NftRule().MatchPrefix(true, Prefix("127.0.0.0/8")).Verdict(NFT_JUMP, kHairpin),
           NftRule().Verdict(NFT_JUMP, kHostPorts)};
@@ -109,7 +109,7 @@ std::vector<NftRule> HairpinMasqueradeRules() {
 std::vector<NftRule> FromInterfaceRules(const std::string& interface) {
   return {NftRule()
               .MatchInterface(true, interface)
-              .MatchLocalDestination(true)
+              .MatchLocal(false, true)
               .Verdict(NFT_JUMP, kHairpin)};
 }
 

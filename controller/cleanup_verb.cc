@@ -1,7 +1,5 @@
-#include <linux/netlink.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -17,8 +15,10 @@
 #include "controller/route_keeper.h"
 #include "controller/verbs.h"
 #include "routing/kernel_backend.h"
+#include "routing/masquerade.h"
 #include "routing/netlink_socket.h"
 #include "routing/nft_codec.h"
+#include "routing/nft_table.h"
 
 namespace podroute {
 namespace {
@@ -86,26 +86,13 @@ class Cleanup {
     return false;
   }
 
+  // With the routes: it is the agent's.
+  Status RemoveMasquerading() { return RemoveTable(kMasqueradeTable, kNftInet); }
+
   // Port mappings, masquerading and address checks of pods, which are gone.
   Status RemoveNftTables() {
-    for (uint8_t family : {kNftInet, kNftBridge}) {
-      auto netlink = NetlinkSocket::Create(NETLINK_NETFILTER);
-      if (!netlink.ok()) return Status::Ok();  // A kernel without it has no tables.
-      NftTransaction transaction(kNatTable, std::nullopt, family);
-      transaction.DeleteTable();
-      PODROUTE_ASSIGN_OR_RETURN(std::vector<NetlinkFailure> failures,
-                                (*netlink)->Execute(transaction.Finish()));
-      const std::string name =
-          std::string("nftables table ") + (family == kNftInet ? "inet " : "bridge ") + kNatTable;
-      if (failures.empty()) {
-        Say("removed " + name);
-      } else if (failures[0].error == EPERM || failures[0].error == EACCES) {
-        return failures[0].ToStatus("remove " + name);
-      }
-      // Anything else means that there is none: ENOENT, or what kernels without nftables or without
-      // this family of it say.
-    }
-    return Status::Ok();
+    PODROUTE_RETURN_IF_ERROR(RemoveTable(kNatTable, kNftInet));
+    return RemoveTable(kNatTable, kNftBridge);
   }
 
   Status RemovePlugin() {
@@ -126,6 +113,12 @@ class Cleanup {
   void Say(const std::string& line) {
     found_ = true;
     std::printf("%s\n", line.c_str());
+  }
+
+  Status RemoveTable(const char* table, uint8_t family) {
+    PODROUTE_ASSIGN_OR_RETURN(bool removed, RemoveNftTable(table, family));
+    if (removed) Say("removed " + ShowNftTable(table, family));
+    return Status::Ok();
   }
 
   const Options& options_;
@@ -159,6 +152,7 @@ Result<int> CleanupVerb(const Options& options) {
   Cleanup cleanup(options);
   PODROUTE_RETURN_IF_ERROR(cleanup.RemoveConflist());
   PODROUTE_RETURN_IF_ERROR(cleanup.RemoveRoutes());
+  PODROUTE_RETURN_IF_ERROR(cleanup.RemoveMasquerading());
   PODROUTE_ASSIGN_OR_RETURN(bool pods_attached, cleanup.RemoveBridge());
   if (!pods_attached) {
     PODROUTE_RETURN_IF_ERROR(cleanup.RemoveNftTables());

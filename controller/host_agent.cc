@@ -44,10 +44,15 @@ Status HostAgent::Start() {
   setup.take_nodes = [this] { return feed_.Take(); };
   setup.request_consistent_list = [this] { feed_.RequestConsistentList(); };
   setup.after_pass = [this](const PassReport& report) { AfterPass(report); };
-  setup.after_resync = [this] { cni_->Resync(); };
+  setup.after_resync = [this] {
+    masquerader_->Resync();
+    cni_->Resync();
+  };
   setup.resync_period = options_.resync_period;
   PODROUTE_ASSIGN_OR_RETURN(
       keeper_, RouteKeeper::ForKernel(*loop_, clock_, std::move(setup), ToKernelOptions(options_)));
+  PODROUTE_ASSIGN_OR_RETURN(masquerader_, Masquerader::Create(*loop_, options_, clock_,
+                                                              {&status_->metrics(), &reporter_}));
   PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics()));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { keeper_->PassDue(); }));
   PODROUTE_RETURN_IF_ERROR(
@@ -66,7 +71,7 @@ Status HostAgent::Run() {
   PODROUTE_RETURN_IF_ERROR(cni_->RemoveConflist());
   PODROUTE_ASSIGN_OR_RETURN(RemovedCounts removed, keeper_->RemoveAllOwned());
   LOG(INFO) << "cleaned up routes=" << removed.routes << " nexthops=" << removed.nexthops;
-  return Status::Ok();
+  return masquerader_->Remove();
 }
 
 void HostAgent::StopThreads() {
@@ -76,8 +81,10 @@ void HostAgent::StopThreads() {
 }
 
 void HostAgent::AfterPass(const PassReport& report) {
-  if (report.usable) status_->SetReady();
   const Reconciler& reconciler = keeper_->reconciler();
+  // Before the first pod may start: what it begins unmasqueraded stays so.
+  masquerader_->Update(reconciler.self(), reconciler.refused(), PodNetworks(report));
+  if (report.usable) status_->SetReady();
   if (report.usable && !std::exchange(usable_, true) && !report.in_place) {
     LOG(WARNING) << "routes are there but for some that failed, pods may start routes="
                  << reconciler.actual().size();
@@ -94,6 +101,16 @@ void HostAgent::AfterPass(const PassReport& report) {
   if (reconciler.local()) {
     cni_->Update(reconciler.self(), reconciler.refused(), *reconciler.local(), usable_);
   }
+}
+
+// Where pods' own addresses are known. Without --cluster_cidr these are all nodes' pod networks,
+// with those that are gone as long as it has to be confirmed.
+std::vector<IpPrefix> HostAgent::PodNetworks(const PassReport& report) const {
+  if (!options_.cluster_cidrs.empty()) return options_.cluster_cidrs;
+  std::vector<IpPrefix> networks = keeper_->reconciler().pod_networks();
+  if (report.withheld == 0) return networks;
+  for (const Route& route : keeper_->reconciler().actual()) networks.push_back(route.dst);
+  return networks;
 }
 
 }  // namespace podroute

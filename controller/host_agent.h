@@ -4,12 +4,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/status.h"
 #include "controller/agent_status.h"
 #include "controller/api_server_addresses.h"
+#include "controller/masquerader.h"
 #include "controller/node_cni.h"
 #include "controller/node_feed.h"
 #include "controller/node_reporter.h"
@@ -25,8 +27,8 @@ namespace podroute {
 // up.
 //
 // Wakes up for: a change of Nodes, a notification of the kernel's that is none of our own doing, a
-// change in a CNI directory, a signal, the resync timer, and, for a while after something failed or
-// was undone, a timer to try or look again. Nothing else.
+// change in a CNI directory or of its nftables table, a signal, the resync timer, and, for a while
+// after something failed or was undone, a timer to try or look again. Nothing else.
 //
 // Pods may start here (NodeCni) from the first pass after which the routes are usable
 // (PassReport::usable).
@@ -38,8 +40,8 @@ class HostAgent {
                                                    const std::string& api_server_host);
   ~HostAgent();
 
-  // Until SIGTERM, SIGINT or Stop. Routes and conflist stay, unless Options::cleanup_on_exit: then
-  // the conflist goes, and after it the routes. Call once.
+  // Until SIGTERM, SIGINT or Stop. Routes, conflist and masquerading stay, unless
+  // Options::cleanup_on_exit: then the conflist goes, and after it the others. Call once.
   Status Run();
   // Any thread.
   void Stop() { loop_->Stop(); }
@@ -49,6 +51,7 @@ class HostAgent {
   Status Start();
   void StopThreads();
   void AfterPass(const PassReport& report);
+  std::vector<IpPrefix> PodNetworks(const PassReport& report) const;
 
   const Options options_;
   HttpTransport& transport_;
@@ -59,6 +62,7 @@ class HostAgent {
   NodeFeed feed_;
   NodeReporter reporter_;
   std::unique_ptr<AgentStatus> status_;
+  std::unique_ptr<Masquerader> masquerader_;
   std::unique_ptr<NodeCni> cni_;
   ApiServerAddresses api_server_;
   std::unique_ptr<RouteKeeper> keeper_;

@@ -34,6 +34,8 @@ Status LocalAgent::Start() {
   status_->metrics().SetWatchSource([this] { return feed_.state(); }, clock_);
   status_->metrics().SetReporterSource(reporter_.counts());
   PODROUTE_RETURN_IF_ERROR(StartMonitor());
+  PODROUTE_ASSIGN_OR_RETURN(masquerader_, Masquerader::Create(*loop_, options_, clock_,
+                                                              {&status_->metrics(), &reporter_}));
   PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics()));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { look_due_ = true; }));
   PODROUTE_ASSIGN_OR_RETURN(resync_timer_, Timer::Create(*loop_, [this] { OnResync(); }));
@@ -62,7 +64,8 @@ Status LocalAgent::Run() {
   feed_.Stop();  // And the transport with it.
   reporter_.Stop();
   if (!status.ok() || !options_.cleanup_on_exit) return status;
-  return cni_->RemoveConflist();
+  PODROUTE_RETURN_IF_ERROR(cni_->RemoveConflist());
+  return masquerader_->Remove();
 }
 
 void LocalAgent::OnHints() {
@@ -88,6 +91,7 @@ void LocalAgent::OnHints() {
 void LocalAgent::OnResync() {
   local_stale_ = true;
   Look();
+  masquerader_->Resync();
   cni_->Resync();
   resync_timer_->Arm(options_.resync_period);
 }
@@ -117,6 +121,7 @@ void LocalAgent::Look() {
   rules.self = options_.node_name;
   rules.cluster_cidrs = options_.cluster_cidrs;
   DesiredResult result = DesiredRoutes(ToNodeInfos(nodes.nodes), local_, rules);
+  masquerader_->Update(self, result.refused, options_.cluster_cidrs);
   if (nodes.synced) {
     Notice(self, result.refused);
     status_->metrics().SetRefused(result.refused);

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "controller/agent_status.h"
 #include "controller/hint_budget.h"
+#include "controller/masquerader.h"
 #include "controller/node_cni.h"
 #include "controller/node_feed.h"
 #include "controller/node_reporter.h"
@@ -33,7 +34,8 @@ class LocalAgent {
   static Result<std::unique_ptr<LocalAgent>> Create(const Options& options,
                                                     HttpTransport& transport);
 
-  // Until SIGTERM, SIGINT or Stop. The conflist stays, unless Options::cleanup_on_exit. Call once.
+  // Until SIGTERM, SIGINT or Stop. Conflist and masquerading stay, unless Options::cleanup_on_exit.
+  // Call once.
   Status Run();
   // Any thread.
   void Stop() { loop_->Stop(); }
@@ -62,6 +64,7 @@ class LocalAgent {
   NodeReporter reporter_;
   std::unique_ptr<AgentStatus> status_;
   std::unique_ptr<KernelMonitor> monitor_;
+  std::unique_ptr<Masquerader> masquerader_;
   std::unique_ptr<NodeCni> cni_;
   PassEvents pass_events_;
   std::unique_ptr<SignalWatch> signals_;

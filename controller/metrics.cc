@@ -66,6 +66,8 @@ struct Metrics::Families {
   prometheus::Family<prometheus::Counter>& repaired;
   prometheus::Family<prometheus::Counter>& writes;
   prometheus::Family<prometheus::Gauge>& installed;
+  prometheus::Family<prometheus::Gauge>& masquerade;
+  prometheus::Family<prometheus::Counter>& masquerade_repaired;
   prometheus::Family<prometheus::Gauge>& leader;
   prometheus::Family<prometheus::Gauge>& last_event_age;
   prometheus::Gauge& withheld;
@@ -120,6 +122,14 @@ Metrics::Families::Families(const std::string& mode, const std::string& backend)
                     .Name("podroute_cni_installed")
                     .Help("1 while the file is there as it should be.")
                     .Register(registry)),
+      masquerade(BuildGauge()
+                     .Name("podroute_masquerade_up")
+                     .Help("1 while pods' traffic to outside gets the node's address.")
+                     .Register(registry)),
+      masquerade_repaired(BuildCounter()
+                              .Name("podroute_masquerade_repaired_total")
+                              .Help("Times that somebody had changed what masquerades pods.")
+                              .Register(registry)),
       leader(BuildGauge()
                  .Name("podroute_leader")
                  .Help("1 while this process may write to the router.")
@@ -283,6 +293,13 @@ void Metrics::SetLeader(bool leads) { families_->leader.Add({}).Set(leads ? 1 : 
 void Metrics::SetCniInstalled(const std::string& file, bool there) {
   families_->installed.Add({{"file", file}}).Set(there ? 1 : 0);
 }
+
+void Metrics::SetMasquerade(bool there) {
+  families_->masquerade.Add({}).Set(there ? 1 : 0);
+  families_->masquerade_repaired.Add({});  // 0 is a number too.
+}
+
+void Metrics::MasqueradeRepaired() { families_->masquerade_repaired.Add({}).Increment(); }
 
 void Metrics::SetWatchSource(std::function<ReflectorState()> source, const Clock& clock) {
   std::lock_guard lock(families_->mutex);

@@ -40,6 +40,10 @@ class Metrics {
   void SetLeader(bool leads);
   // `file`: "plugin", "loopback" or "conflist", is there as it should be.
   void SetCniInstalled(const std::string& file, bool there);
+  // Pods' traffic to outside gets the node's address, or it should and does not.
+  void SetMasquerade(bool there);
+  // Somebody had changed or removed what does it.
+  void MasqueradeRepaired();
   // These are asked whenever somebody reads the metrics, on that reader's thread.
   void SetWatchSource(std::function<ReflectorState()> source, const Clock& clock);
   void SetReporterSource(const ReporterCounts& counts);

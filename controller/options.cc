@@ -46,6 +46,12 @@ DEFINE_double(
     "second, consistent list first");
 DEFINE_bool(cleanup_on_exit, false,
             "remove the CNI configuration and our routes when told to stop");
+DEFINE_bool(
+    masquerade, true,
+    "host and local mode: what pods send to outside of the cluster gets the node's address");
+DEFINE_string(non_masquerade_cidrs, "",
+              "prefixes that pods reach with their own addresses, beside --cluster_cidr; comma "
+              "separated");
 DEFINE_string(metrics_address, "127.0.0.1:9434",
               "where /metrics, /healthz and /readyz are served over HTTP: IP:PORT; empty: nowhere");
 DEFINE_string(cni_bin_dir, "/opt/cni/bin", "where the CNI plugin is installed; empty: it is not");
@@ -78,6 +84,8 @@ const std::map<std::string, std::vector<std::string>>& FlagVerbs() {
         {"resync_period", {"run"}},
         {"max_delete_fraction", {"run"}},
         {"cleanup_on_exit", {"run"}},
+        {"masquerade", {"run", "check"}},
+        {"non_masquerade_cidrs", {"run", "check"}},
         {"metrics_address", {"run"}},
         {"cni_bin_dir", {"run", "check", "cleanup"}},
         {"cni_conf_dir", {"run", "check", "cleanup"}},
@@ -365,6 +373,15 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
   Result<std::vector<IpPrefix>> cidrs = ParsePrefixList(FLAGS_cluster_cidr);
   if (!cidrs.ok()) return cidrs.status().WithContext("--cluster_cidr");
   options.cluster_cidrs = *cidrs;
+  options.masquerade = FLAGS_masquerade;
+  cidrs = ParsePrefixList(FLAGS_non_masquerade_cidrs);
+  if (!cidrs.ok()) return cidrs.status().WithContext("--non_masquerade_cidrs");
+  options.non_masquerade_cidrs = *cidrs;
+  if (options.mode == Mode::kRouter && !options.non_masquerade_cidrs.empty()) {
+    return Wrong(
+        "--non_masquerade_cidrs is for --mode=host and --mode=local; a router does not "
+        "masquerade");
+  }
   Result<Duration> resync = ParseDuration(FLAGS_resync_period);
   if (!resync.ok()) return resync.status().WithContext("--resync_period");
   if (*resync < std::chrono::seconds(1)) {

@@ -35,7 +35,9 @@ struct Options {
   Duration resync_period = std::chrono::seconds(60);
   double max_delete_fraction = 0.5;
   bool cleanup_on_exit = false;
-  std::string metrics_address;  // IP:PORT; empty: nothing is served.
+  bool masquerade = true;
+  std::vector<IpPrefix> non_masquerade_cidrs;  // Beside cluster_cidrs.
+  std::string metrics_address;                 // IP:PORT; empty: nothing is served.
   RouterOptions router;
   std::string cni_bin_dir, cni_conf_dir;  // Empty: that half is not installed.
   std::string cni_plugin;                 // Empty: the one that came with this executable.

@@ -80,6 +80,7 @@ PassReport Reconciler::RunPass() {
 
   DesiredResult desired = DesiredRoutes(ToNodeInfos(nodes_.nodes), local_, options_.desired);
   LogRefusals(std::move(desired.refused));
+  pod_networks_ = std::move(desired.pod_networks);
   RoutePlan plan = retries_.DueOnly(Plan(*actual_, desired.routes));
   Guard(&plan, nodes_, &report);
   const bool none_desired = desired.routes.empty();

@@ -101,6 +101,8 @@ class Reconciler {
   // Destinations whose change has failed and is tried again.
   const RetrySet& retries() const { return retries_; }
   const std::vector<Refusal>& refused() const { return refused_; }
+  // Of all nodes, see DesiredResult.
+  const std::vector<IpPrefix>& pod_networks() const { return pod_networks_; }
   const std::optional<LocalNetwork>& local() const { return local_; }
   // The Node that this machine is; null when there is none.
   const std::shared_ptr<const Node>& self() const { return self_; }
@@ -126,6 +128,7 @@ class Reconciler {
   bool settled_ = false;  // The last pass left nothing to be done.
   NodeSnapshot nodes_;
   std::vector<Refusal> refused_;
+  std::vector<IpPrefix> pod_networks_;
   DeleteGuard guard_;
   RetrySet retries_;
   Backoff read_backoff_;

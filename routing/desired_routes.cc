@@ -156,7 +156,9 @@ class Builder {
   DesiredResult Build() {
     for (uint32_t i = 0; i < nodes_.size(); ++i) BuildNode(i);
     result_.routes.reserve(claims_.size());
+    result_.pod_networks.reserve(claims_.size());
     for (const auto& [prefix, claim] : claims_) {
+      result_.pod_networks.push_back(prefix);
       if (!claim.node->self) AddRoute(*claim.node, *claim.text, prefix);
     }
     std::sort(result_.refused.begin(), result_.refused.end(), [](const auto& a, const auto& b) {

@@ -76,7 +76,9 @@ struct DesiredOptions {
 };
 
 struct DesiredResult {
-  RouteSet routes;               // Ordered by dst, each once.
+  RouteSet routes;  // Ordered by dst, each once.
+  // The podCIDRs that are accepted, in order, with this node's own and those without a next hop.
+  std::vector<IpPrefix> pod_networks;
   std::vector<Refusal> refused;  // By node, then cidr. The self node's own are among them.
 };
 

@@ -238,8 +238,9 @@ NotificationSocket::NotificationSocket(nl_sock* socket)
 NotificationSocket::~NotificationSocket() { nl_socket_free(socket_); }
 
 Result<std::unique_ptr<NotificationSocket>> NotificationSocket::Create(
-    std::initializer_list<int> groups, int receive_buffer_bytes, const sock_fprog* filter) {
-  PODROUTE_ASSIGN_OR_RETURN(SocketPtr opened, OpenSocket(NETLINK_ROUTE, receive_buffer_bytes));
+    std::initializer_list<int> groups, int receive_buffer_bytes, const sock_fprog* filter,
+    int protocol) {
+  PODROUTE_ASSIGN_OR_RETURN(SocketPtr opened, OpenSocket(protocol, receive_buffer_bytes));
   std::unique_ptr<NotificationSocket> socket(new NotificationSocket(opened.release()));
   if (filter != nullptr &&
       setsockopt(socket->fd_, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof *filter) != 0) {

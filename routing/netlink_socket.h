@@ -99,14 +99,15 @@ class NetlinkSocket : public NetlinkTransport {
   const std::unique_ptr<uint8_t[]> buffer_;
 };
 
-// A non-blocking NETLINK_ROUTE socket that gets notifications of `groups` (RTNLGRP_*), with a
-// receive buffer as near to `receive_buffer_bytes` as we are allowed. Groups unknown to this kernel
-// are skipped.
+// A non-blocking socket of one netlink protocol that gets notifications of `groups` (RTNLGRP_*,
+// NFNLGRP_*), with a receive buffer as near to `receive_buffer_bytes` as we are allowed. Groups
+// unknown to this kernel are skipped.
 class NotificationSocket {
  public:
   static Result<std::unique_ptr<NotificationSocket>> Create(std::initializer_list<int> groups,
                                                             int receive_buffer_bytes,
-                                                            const sock_fprog* filter);
+                                                            const sock_fprog* filter,
+                                                            int protocol = NETLINK_ROUTE);
   ~NotificationSocket();
   NotificationSocket(const NotificationSocket&) = delete;
   NotificationSocket& operator=(const NotificationSocket&) = delete;

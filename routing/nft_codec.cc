@@ -12,23 +12,20 @@
 #include <array>
 #include <utility>
 
+#include "routing/nft_wire.h"
+
 namespace podroute {
+
+using nft_wire::Header;
+using nft_wire::kComment;
+using nft_wire::MessageType;
+
 namespace {
 
 constexpr size_t kHeaderBytes = NLMSG_HDRLEN + sizeof(nfgenmsg);
 // An attribute's length has 16 bits; an element takes at most some 250 bytes.
 constexpr size_t kElementsPerMessage = 200;
-// Types in libnftnl's user data (its udata.h).
-constexpr uint8_t kComment = 0;  // Of a table, chain, rule or element.
-constexpr uint8_t kSetComment = 7;
-
-nfgenmsg Header(uint16_t resource, uint8_t family = kNftInet) {
-  return {family, NFNETLINK_V0, htons(resource)};
-}
-
-uint16_t MessageType(uint16_t message) {
-  return static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
-}
+constexpr uint8_t kSetComment = 7;  // In libnftnl's user data (its udata.h).
 
 void PutBigU32(NetlinkBatch& batch, uint16_t type, uint32_t value) {
   batch.PutU32(type, htonl(value));
@@ -49,19 +46,8 @@ void PutComment(NetlinkBatch& batch, uint16_t type, uint8_t kind, std::string_vi
   batch.Put(type, bytes);
 }
 
-std::string ReadComment(std::span<const uint8_t> bytes) {
-  while (bytes.size() >= 2) {
-    size_t length = bytes[1];
-    if (length + 2 > bytes.size()) break;
-    std::span<const uint8_t> text = bytes.subspan(2, length);
-    if (bytes[0] == kComment) return {text.begin(), std::find(text.begin(), text.end(), 0)};
-    bytes = bytes.subspan(length + 2);
-  }
-  return {};
-}
-
-// As the kernel numbers registers of 4 bytes.
-uint32_t Number(NftRegister reg) { return NFT_REG32_00 + reg; }
+// As the kernel numbers registers of 4 bytes when it shows them: four of them have names for 16.
+uint32_t Number(NftRegister reg) { return reg % 4 == 0 ? NFT_REG_1 + reg / 4 : NFT_REG32_00 + reg; }
 
 std::array<uint8_t, 4> HostOrder(uint32_t value) {
   std::array<uint8_t, 4> bytes;
@@ -92,21 +78,6 @@ uint32_t LengthOf(const std::vector<NftType>& parts) {
     length += long_one ? 16 : part == NftType::kMac ? 8 : 4;
   }
   return length;
-}
-
-std::vector<uint8_t> ToBytes(std::span<const uint8_t> bytes) {
-  return {bytes.begin(), bytes.end()};
-}
-
-NftElement ReadElement(std::span<const uint8_t> bytes) {
-  NetlinkAttributes attributes(bytes);
-  NftElement element;
-  element.key = ToBytes(NetlinkAttributes(attributes.get(NFTA_SET_ELEM_KEY)).get(NFTA_DATA_VALUE));
-  NetlinkAttributes data(attributes.get(NFTA_SET_ELEM_DATA));
-  element.data = ToBytes(data.get(NFTA_DATA_VALUE));
-  element.jump = NetlinkAttributes(data.get(NFTA_DATA_VERDICT)).Text(NFTA_VERDICT_CHAIN);
-  element.comment = ReadComment(attributes.get(NFTA_SET_ELEM_USERDATA));
-  return element;
 }
 
 }  // namespace
@@ -204,11 +175,11 @@ NftRule& NftRule::MatchPrefix(bool source, const IpPrefix& prefix) {
   return Compare(0, prefix.address().bytes());
 }
 
-NftRule& NftRule::MatchLocalDestination(bool local) {
+NftRule& NftRule::MatchLocal(bool source, bool local) {
   Add("fib", [&] {
     PutBigU32(bytes_, NFTA_FIB_DREG, Number(0));
     PutBigU32(bytes_, NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-    PutBigU32(bytes_, NFTA_FIB_FLAGS, NFTA_FIB_F_DADDR);
+    PutBigU32(bytes_, NFTA_FIB_FLAGS, source ? NFTA_FIB_F_SADDR : NFTA_FIB_F_DADDR);
   });
   return Compare(0, HostOrder(RTN_LOCAL), local);
 }
@@ -349,7 +320,7 @@ void NftTransaction::AddMap(const NftMap& map) {
 void NftTransaction::AddSet(const NftSet& set) {
   Start(NFT_MSG_NEWSET, NLM_F_CREATE);
   batch_.PutText(NFTA_SET_NAME, set.name);
-  PutBigU32(batch_, NFTA_SET_FLAGS, 0);
+  PutBigU32(batch_, NFTA_SET_FLAGS, set.interval ? NFT_SET_INTERVAL : 0);
   PutBigU32(batch_, NFTA_SET_KEY_TYPE, TypeOf(set.key));
   PutBigU32(batch_, NFTA_SET_KEY_LEN, LengthOf(set.key));
   PutBigU32(batch_, NFTA_SET_ID, next_set_id_++);
@@ -402,6 +373,7 @@ void NftTransaction::PutElements(uint16_t message, uint16_t flags, std::string_v
       size_t key = Nest(batch_, NFTA_SET_ELEM_KEY);
       batch_.Put(NFTA_DATA_VALUE, element.key);
       batch_.EndNest(key);
+      if (element.interval_end) PutBigU32(batch_, NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
       if (message == NFT_MSG_NEWSETELEM) {
         if (element.data.empty() && !element.jump.empty()) {
           PutVerdict(batch_, NFTA_SET_ELEM_DATA, NFT_JUMP, element.jump);
@@ -416,68 +388,6 @@ void NftTransaction::PutElements(uint16_t message, uint16_t flags, std::string_v
     }
     batch_.EndNest(list);
   }
-}
-
-// ---- Questions and answers
-
-void EncodeGetNftGeneration(NetlinkBatch& batch) {
-  batch.Begin(MessageType(NFT_MSG_GETGEN), 0, Header(0));
-}
-
-void EncodeGetNftChain(NetlinkBatch& batch, std::string_view table, std::string_view chain,
-                       uint8_t family) {
-  batch.Begin(MessageType(NFT_MSG_GETCHAIN), 0, Header(0, family));
-  batch.PutText(NFTA_CHAIN_TABLE, table);
-  batch.PutText(NFTA_CHAIN_NAME, chain);
-}
-
-void EncodeDumpNftElements(NetlinkBatch& batch, std::string_view table, std::string_view map,
-                           uint8_t family) {
-  batch.Begin(MessageType(NFT_MSG_GETSETELEM), NLM_F_DUMP, Header(0, family));
-  batch.PutText(NFTA_SET_ELEM_LIST_TABLE, table);
-  batch.PutText(NFTA_SET_ELEM_LIST_SET, map);
-}
-
-namespace {
-
-// The attributes of an answer of that type.
-std::optional<std::span<const uint8_t>> AttributesOf(const NetlinkMessage& message, uint16_t type) {
-  if (message.header.nlmsg_type != MessageType(type)) return std::nullopt;
-  if (message.body.size() < sizeof(nfgenmsg)) return std::nullopt;
-  return message.body.subspan(sizeof(nfgenmsg));
-}
-
-}  // namespace
-
-std::optional<uint32_t> DecodeNftGeneration(const NetlinkMessage& message) {
-  auto bytes = AttributesOf(message, NFT_MSG_NEWGEN);
-  if (!bytes) return std::nullopt;
-  NetlinkAttributes attributes(*bytes);
-  if (!attributes.has(NFTA_GEN_ID)) return std::nullopt;
-  return ntohl(attributes.U32(NFTA_GEN_ID));
-}
-
-std::optional<NftChainSummary> DecodeNftChain(const NetlinkMessage& message) {
-  auto bytes = AttributesOf(message, NFT_MSG_NEWCHAIN);
-  if (!bytes) return std::nullopt;
-  NetlinkAttributes attributes(*bytes);
-  return NftChainSummary{attributes.Text(NFTA_CHAIN_NAME), ntohl(attributes.U32(NFTA_CHAIN_USE))};
-}
-
-std::vector<NftElement> DecodeNftElements(const NetlinkMessage& message) {
-  std::vector<NftElement> elements;
-  auto bytes = AttributesOf(message, NFT_MSG_NEWSETELEM);
-  if (!bytes) return elements;
-  NetlinkAttributes attributes(*bytes);
-  std::span<const uint8_t> rest = attributes.get(NFTA_SET_ELEM_LIST_ELEMENTS);
-  while (rest.size() >= sizeof(nlattr)) {
-    nlattr head;
-    std::memcpy(&head, rest.data(), sizeof head);
-    if (head.nla_len < sizeof head || head.nla_len > rest.size()) break;
-    elements.push_back(ReadElement(rest.subspan(sizeof head, head.nla_len - sizeof head)));
-    rest = rest.subspan(std::min<size_t>(NLA_ALIGN(head.nla_len), rest.size()));
-  }
-  return elements;
 }
 
 }  // namespace podroute

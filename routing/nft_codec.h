@@ -37,7 +37,8 @@ class NftRule {
   NftRule& MatchInterface(bool input, std::string_view name);
   // The packet's source or destination is in `prefix`, its family included.
   NftRule& MatchPrefix(bool source, const IpPrefix& prefix);
-  NftRule& MatchLocalDestination(bool local);        // fib daddr type (!=) local
+  // fib saddr (daddr) type (!=) local: the node's own address.
+  NftRule& MatchLocal(bool source, bool local);
   NftRule& MatchMark(uint32_t mask, uint32_t mark);  // mark & mask == mark
   NftRule& MatchConnectionStatus(uint32_t any_of);   // IPS_*
   // Ends the rule unless the key is there; what it maps to goes into `to`.
@@ -100,6 +101,7 @@ struct NftSet {
   std::string name;
   std::vector<NftType> key;
   std::string comment;
+  bool interval = false;  // Of ranges: see NftElement::interval_end.
 };
 
 // A key or a value: parts one after another, each filled up to four bytes.
@@ -121,6 +123,9 @@ struct NftElement {
   std::vector<uint8_t> data;  // Empty for a verdict, and in a set.
   std::string jump;           // The chain that a verdict jumps to.
   std::string comment;        // At most 128 bytes, or nft(8) does not read back what it lists.
+  // In a set of intervals: the first key that is no longer in the range which the greatest key
+  // before it begins. A range without end goes on to the last key that there is.
+  bool interval_end = false;
 
   bool operator==(const NftElement&) const = default;
 };
@@ -173,6 +178,25 @@ void EncodeGetNftChain(NetlinkBatch& batch, std::string_view table, std::string_
                        uint8_t family = kNftInet);
 void EncodeDumpNftElements(NetlinkBatch& batch, std::string_view table, std::string_view map,
                            uint8_t family = kNftInet);
+
+// Of a base chain or one that is jumped to. Kernels that cannot choose dump everybody's.
+void EncodeDumpNftRules(NetlinkBatch& batch, std::string_view table, std::string_view chain,
+                        uint8_t family = kNftInet);
+// Asks for the table, set or chain that `made`, a message of a transaction, makes.
+void EncodeGetMadeNft(NetlinkBatch& batch, const NetlinkMessage& made);
+
+// Whether the kernel shows what `made` asked for: a table, set, chain or rule. A rule's expressions
+// are all compared; what else the kernel shows (handles, counts) does not matter.
+bool ShowsMadeNft(const NetlinkMessage& shown, const NetlinkMessage& made);
+
+// Whether it is an answer that shows a rule of that chain.
+bool IsNftRuleOf(const NetlinkMessage& message, std::string_view table, std::string_view chain);
+
+struct NftTableSummary {
+  uint32_t flags = 0;  // NFT_TABLE_F_*
+  uint32_t uses = 0;   // Its sets, maps and chains, and whatever else is in it.
+};
+std::optional<NftTableSummary> DecodeNftTable(const NetlinkMessage& message);
 
 // Counts every change to any table of the namespace.
 std::optional<uint32_t> DecodeNftGeneration(const NetlinkMessage& message);

@@ -13,6 +13,7 @@
 #include "k8sclient/node.h"
 #include "routing/desired_routes.h"
 #include "routing/local_network.h"
+#include "routing/masquerade_table.h"
 #include "routing/route_plan.h"
 
 namespace podroute {
@@ -79,6 +80,8 @@ struct HostFacts {
   std::vector<ForwardChain> chains;
   std::vector<ForwardRule> rules;
   std::optional<RouteFacts> routes;
+  std::optional<MasqueradeState> masquerade;  // Absent: pods are not to be masqueraded.
+  std::vector<IpPrefix> pod_networks;         // Of all nodes, as accepted.
   std::vector<ProbeFact> probes;
 };
 

@@ -42,6 +42,8 @@ const std::vector<std::string_view>& AllFindingIds() {
       "KubeadmCidr",
       "LinkForwardingOff",
       "ManageForeignRoutes",
+      "MasqueradeMissing",
+      "MasqueradeTooWide",
       "NeighbourTableSmall",
       "NetworkUnavailable",
       "NetworkTaint",

@@ -10,6 +10,7 @@
 #include "controller/check/gather_filter.h"
 #include "controller/check/probe.h"
 #include "controller/kernel_options.h"
+#include "controller/masquerader.h"
 #include "controller/node_infos.h"
 #include "controller/pod_network.h"
 #include "routing/local_network_reader.h"
@@ -142,6 +143,17 @@ Status GatherRoutes(const Options& options, const RouteSet& desired, HostFacts* 
   return Status::Ok();
 }
 
+void GatherMasquerade(const Options& options, HostFacts* host, std::vector<Skipped>* skipped) {
+  if (!WhyNotMasqueraded(options).empty()) return;
+  Result<std::unique_ptr<NetlinkSocket>> socket = NetlinkSocket::Create(NETLINK_NETFILTER);
+  Result<MasqueradeState> state = socket.ok() ? MasqueradeTable(**socket).Read() : socket.status();
+  if (state.ok()) {
+    host->masquerade = *state;
+  } else {
+    skipped->push_back({"masquerading", state.status().message()});
+  }
+}
+
 void GatherProbes(const ClusterFacts& cluster, const std::string& self, uint32_t bytes,
                   HostFacts* host, std::vector<Skipped>* skipped) {
   for (const auto& node : cluster.nodes) {
@@ -194,7 +206,9 @@ void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
     DesiredResult desired = DesiredRoutes(ToNodeInfos(facts->cluster->nodes), host.local, wanted);
     std::vector<std::string> problems;
     host.pod_cidrs = UsablePodCidrs(*self, desired.refused, &problems);
+    host.pod_networks = desired.pod_networks;
     facts->cluster->refused = desired.refused;
+    if (!host.pod_cidrs.empty()) GatherMasquerade(options, &host, skipped);
     if (options.mode == Mode::kHost) {
       Status read = GatherRoutes(options, desired.routes, &host);
       if (!read.ok()) skipped->push_back({"this machine's routes", read.message()});

@@ -41,6 +41,38 @@ void CheckFilter(const CheckFacts& facts, std::vector<Finding>* findings) {
   }
 }
 
+void CheckMasquerade(const CheckFacts& facts, std::vector<Finding>* findings) {
+  const HostFacts& host = *facts.host;
+  if (!host.masquerade) return;
+  constexpr char kMend[] = "# see that the agent runs and what it says in its log";
+  if (!host.masquerade->sound) {
+    findings->push_back({"MasqueradeMissing", Severity::kError,
+                         std::string("nftables table inet podroute is ") +
+                             (host.masquerade->there ? "not as podroute makes it" : "not there"),
+                         "what pods send to outside of the cluster gets no answer", kMend});
+    return;
+  }
+  auto first_without = [](const std::vector<IpPrefix>& prefixes,
+                          const std::vector<AddressRange>& ranges) {
+    return std::find_if(prefixes.begin(), prefixes.end(),
+                        [&](const IpPrefix& prefix) { return !Covers(ranges, prefix); });
+  };
+  auto pods = first_without(host.pod_cidrs, host.masquerade->content.pods);
+  if (pods != host.pod_cidrs.end()) {
+    findings->push_back(
+        {"MasqueradeMissing", Severity::kError,
+         pods->ToString() + " is not among the pods of nftables table inet podroute",
+         "what they send to outside of the cluster gets no answer", kMend});
+  }
+  auto network = first_without(host.pod_networks, host.masquerade->content.unmasqueraded);
+  if (network != host.pod_networks.end()) {
+    findings->push_back({"MasqueradeTooWide", Severity::kWarning,
+                         "what pods send to " + network->ToString() +
+                             " gets the node's address, and these are pods",
+                         "they see the node instead of the pod, and network policies too", kMend});
+  }
+}
+
 void CheckReachability(const CheckFacts& facts, std::vector<Finding>* findings) {
   for (const ProbeFact& probe : facts.host->probes) {
     const std::string show = Printable(probe.node) + "'s " +
@@ -81,6 +113,7 @@ std::vector<Finding> CheckRules(const CheckFacts& facts) {
   CheckSysctls(facts, &findings);
   CheckPodLinks(facts, &findings);
   CheckRouting(facts, &findings);
+  CheckMasquerade(facts, &findings);
   CheckFilter(facts, &findings);
   CheckReachability(facts, &findings);
   return findings;

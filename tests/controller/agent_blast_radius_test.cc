@@ -28,6 +28,14 @@ class AgentBlastRadiusTest : public AgentTest {
     children_.clear();
     kernel_->Clear();
   }
+
+  // Where there is nftables.
+  ::testing::AssertionResult Unmasqueraded(const std::string& networks) {
+    if (TryShell("nft list tables") != 0) return ::testing::AssertionSuccess();
+    return Eventually(networks + " is not masqueraded", [&] {
+      return Shell("nft list set inet podroute unmasqueraded4").find(networks) != std::string::npos;
+    });
+  }
 };
 
 TEST_F(AgentBlastRadiusTest, MostNodesGoneIsCarriedOutOnceAConsistentListSaysSoToo) {
@@ -109,9 +117,12 @@ TEST_F(AgentBlastRadiusTest, WithNoSecondListNothingIsDeletedButAdditionsAreMade
                          [&] { return kernel_->Count("new 10.244.2.0/24 via 192.168.0.2") == 1; }));
   EXPECT_TRUE(Eventually("asked twice", [&] { return api.Asked("limit=500 HTTP") >= 2; }));
   EXPECT_EQ(kernel_->Count("del"), 1) << "more than what the test deleted";
+  // Their pods may still be there, and are reached unmasqueraded.
+  EXPECT_TRUE(Unmasqueraded("10.244.1.0-10.244.30.255"));
   answer = true;
   EXPECT_TRUE(Says("route deleted dst=10.244.30.0/24"));
   EXPECT_TRUE(Eventually("25 nodes are gone", [&] { return kernel_->Count("del 10.244.") == 26; }));
+  EXPECT_TRUE(Unmasqueraded("10.244.1.0-10.244.5.255"));
 }
 
 }  // namespace

@@ -163,5 +163,22 @@ TEST_F(AgentMetricsTest, APortThatSomebodyHasIsOneClearLine) {
   EXPECT_NE(second.err.find("in use"), std::string::npos) << second.err;
 }
 
+TEST_F(AgentMetricsTest, WhetherPodsAreMasqueraded) {
+  if (TryShell("nft list tables") != 0) GTEST_SKIP() << "no nftables here";
+  StartServer();
+  PutNodes({UsualNode(1)});
+  StartIt();
+  EXPECT_TRUE(Becomes("podroute_masquerade_up", 1));
+  EXPECT_EQ(Value("podroute_masquerade_repaired_total"), 0);
+  Shell("nft flush ruleset");
+  EXPECT_TRUE(Becomes("podroute_masquerade_repaired_total", 1));
+  EXPECT_EQ(Value("podroute_masquerade_up"), 1);
+  // Not wanted is neither.
+  EXPECT_EQ(StopAgent(), 0);
+  StartIt({"--masquerade=false"});
+  EXPECT_TRUE(Becomes("podroute_synced", 1));
+  EXPECT_EQ(Value("podroute_masquerade_up"), -1);
+}
+
 }  // namespace
 }  // namespace podroute

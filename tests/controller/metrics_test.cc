@@ -58,6 +58,7 @@ class MetricsTest : public ::testing::Test {
     Pass();
     metrics_.SetShadowed(1, 0);
     metrics_.SetLeader(true);
+    metrics_.SetMasquerade(true);
     metrics_.SetCniInstalled("plugin", true);
     metrics_.SetWatchSource(
         [] {
@@ -153,7 +154,7 @@ std::set<std::string> NamesIn(const std::string& text, const std::string& before
 TEST_F(MetricsTest, EachIsInTheDocumentationAndNoOtherIs) {
   EverythingHappens();
   std::set<std::string> served = NamesIn(metrics_.Render(), "# TYPE ");
-  EXPECT_EQ(served.size(), 21u);
+  EXPECT_EQ(served.size(), 23u);
   std::string docs = ReadFile("docs/metrics.md").value();
   EXPECT_EQ(NamesIn(docs, "`"), served);
 }

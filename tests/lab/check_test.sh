@@ -79,6 +79,9 @@ EachFaultThatTheAgentWouldMendIsFound() {
   lab agent master1 start && wait_for 10 clean && lab agent master1 stop
   finds RouteStale 1 on ip route add 10.244.99.0/24 via 192.168.0.3 proto 110 metric 110
   lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  finds MasqueradeTooWide 1 on nft flush set inet podroute unmasqueraded4
+  finds MasqueradeMissing 2 on nft delete table inet podroute
+  lab agent master1 start && wait_for 10 clean && lab agent master1 stop
   finds ConflistEdited 2 on bash -c 'echo >>/run/cni/net.d/10-podroute.conflist'
   finds ConflistMissing 2 on rm /run/cni/net.d/10-podroute.conflist
   finds PluginMissing 2 on rm /run/cni/bin/podroute-cni

@@ -47,6 +47,27 @@ PodsReachEachOtherAcrossNodesInBothFamilies() {
   done
 }
 
+pings() { lab exec "$1" ping -c1 -W"$3" "$2" >/dev/null; }  # FROM TO SECONDS
+
+# The router knows nodes and no pods.
+PodsReachWhatIsOutsideWithTheirNodesAddress() {
+  lab_up --nodes 2 --dual-stack
+  lab pod master1 inside >/dev/null
+  local address
+  for address in 192.168.0.254 fd00:192:168::fe; do
+    pings inside "$address" 5 || fail "no answer from $address"
+  done
+  lab exec master1 nft flush ruleset
+  for address in 192.168.0.254 fd00:192:168::fe; do
+    wait_for 10 pings inside "$address" 1
+  done
+  lab agent master1 stop
+  lab exec master1 nft delete table inet podroute
+  ! pings inside 192.168.0.254 1 || fail "the router knows the pods"
+  lab agent master1 start
+  wait_for 10 pings inside 192.168.0.254 1
+}
+
 fetch() { lab exec "$1" curl -gsS --noproxy '*' --max-time 5 "$2"; }  # FROM URL
 
 PodsFetchFromEachOtherByPodAddressAndByHostPort() {

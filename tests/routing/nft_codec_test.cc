@@ -101,8 +101,38 @@ TEST(NftCodecTest, MessagesThatAreCutShortYieldNoMoreThanTheyHold) {
     cut.body = whole.body.first(size);
     EXPECT_LE(DecodeNftElements(cut).size(), 2u);
     (void)DecodeNftChain(cut);
+    (void)DecodeNftTable(cut);
     (void)DecodeNftGeneration(cut);
+    EXPECT_FALSE(ShowsMadeNft(cut, whole));
+    (void)ShowsMadeNft(whole, cut);
   }
+}
+
+TEST(NftCodecTest, ARuleIsShownOnlyByOneThatSaysTheSame) {
+  auto message_of = [](NftTransaction& transaction, const NftRule& rule) {
+    NftChain chain;
+    chain.name = "c";
+    chain.rules = {rule};
+    transaction.SetRules(chain);
+    return MessagesOf(transaction.FinishAsCheck()).back();
+  };
+  const NftRule rule = NftRule().LoadMeta(NFT_META_MARK, 0).SetLookup("s", 0, true);
+  NftTransaction made(kTable);
+  const NetlinkMessage wanted = message_of(made, rule);
+  EXPECT_TRUE(ShowsMadeNft(wanted, wanted));
+  for (const NftRule& other :
+       {NftRule(rule).Verdict(NFT_RETURN), NftRule().LoadMeta(NFT_META_MARK, 0),
+        NftRule().LoadMeta(NFT_META_MARK, 1).SetLookup("s", 0, true),
+        NftRule().LoadMeta(NFT_META_MARK, 0).SetLookup("s", 0, false),
+        NftRule().LoadMeta(NFT_META_MARK, 0).SetLookup("t", 0, true),
+        NftRule().SetLookup("s", 0, true).LoadMeta(NFT_META_MARK, 0)}) {
+    NftTransaction another(kTable);
+    EXPECT_FALSE(ShowsMadeNft(message_of(another, other), wanted));
+  }
+  NftTransaction elsewhere("elsewhere");
+  EXPECT_FALSE(ShowsMadeNft(message_of(elsewhere, rule), wanted));
+  NftTransaction bridge(kTable, std::nullopt, kNftBridge);
+  EXPECT_FALSE(ShowsMadeNft(message_of(bridge, rule), wanted));
 }
 
 class NftKernelTest : public ::testing::Test {
@@ -161,10 +191,8 @@ TEST_F(NftKernelTest, NftShowsEveryExpression) {
   base.type = "nat";
   base.hook = NF_INET_PRE_ROUTING;
   base.priority = -90;
-  base.rules = {NftRule()
-                    .MatchInterface(true, "lo")
-                    .MatchLocalDestination(false)
-                    .Verdict(NFT_JUMP, "jumped")};
+  base.rules = {
+      NftRule().MatchInterface(true, "lo").MatchLocal(false, false).Verdict(NFT_JUMP, "jumped")};
   NftChain post;
   post.name = "post";
   post.type = "nat";

@@ -59,6 +59,8 @@ CheckFacts Sound() {
   host.first_conf = "10-podroute.conflist";
   host.plugin_there = true;
   host.chains = {{"ip filter FORWARD", false, "iptables -P FORWARD ACCEPT"}};
+  host.pod_networks = {P("10.244.1.0/24"), P("10.244.2.0/24")};
+  host.masquerade = {true, true, MakeMasquerading(host.pod_cidrs, facts.cluster_cidrs)};
   host.routes.emplace();
   Route route;
   route.dst = P("10.244.1.0/24");
@@ -138,6 +140,11 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
          f.host->routes->foreign = {{P("10.244.2.0/24"), "blackhole", 4, 0}};
        }},
       {"NoNexthopObjects", [](F f) { f.host->routes->nexthop_objects = false; }},
+      {"MasqueradeMissing", [](F f) { f.host->masquerade = MasqueradeState(); }},
+      {"MasqueradeMissing", [](F f) { f.host->masquerade->sound = false; }},
+      {"MasqueradeMissing", [](F f) { f.host->masquerade->content.pods.clear(); }},
+      {"MasqueradeTooWide",
+       [](F f) { f.host->masquerade->content = MakeMasquerading(f.host->pod_cidrs, {}); }},
       {"ForwardPolicyDrop", [](F f) { f.host->chains[0].policy_drop = true; }},
       {"ForwardRuleDrops",
        [](F f) {
@@ -170,6 +177,12 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
     plant(facts);
     EXPECT_EQ(Ids(facts), id);
   }
+}
+
+TEST(CheckRulesTest, MasqueradingThatIsNotWantedIsNotMissed) {
+  CheckFacts facts = Sound();
+  facts.host->masquerade.reset();
+  EXPECT_EQ(Ids(facts), "");
 }
 
 TEST(CheckRulesTest, AnAcceptForPodsMakesADropPolicyRight) {
