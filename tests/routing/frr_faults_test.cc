@@ -29,7 +29,8 @@ TEST_F(FrrFaultsTest, AHungDaemonIsAClearErrorWithinTheLimitAndRecoversByItself)
   frr_->Signal("staticd", SIGSTOP);
   Result<RouteSet> owned = backend->ReadOwned();
   EXPECT_EQ(owned.status().code(), StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(owned.status().message(), HasSubstr("staticd does not answer"));
+  EXPECT_THAT(owned.status().message(),
+              HasSubstr("staticd on " + frr_->dir() + "/staticd.vty does not answer"));
   RouteSet desired = {R("10.244.2.0/24", "192.168.0.2")};
   EXPECT_EQ(backend->Apply(Plan({}, desired), desired)[0].status.code(),
             StatusCode::kDeadlineExceeded);
@@ -44,7 +45,7 @@ TEST_F(FrrFaultsTest, AKilledDaemonIsAnErrorAndNotAnEmptyConfiguration) {
   frr_->Kill("staticd");
   Status status = Reconcile({R("10.244.1.0/24", "192.168.0.1")});
   EXPECT_EQ(status.code(), StatusCode::kUnavailable);
-  EXPECT_THAT(status.message(), HasSubstr("is staticd running, with its socket in " + frr_->dir()));
+  EXPECT_THAT(status.message(), HasSubstr("connect to staticd on " + frr_->dir() + "/staticd.vty"));
 }
 
 TEST_F(FrrFaultsTest, ARestartIsNoticedAndTheRoutesArePutBack) {
@@ -96,11 +97,9 @@ TEST_F(FrrFaultsTest, AStopEndsWhatIsRunning) {
 }
 
 TEST_F(FrrFaultsTest, AMissingVtyshIsNamed) {
-  FrrOptions options;
-  options.vtysh = "/nowhere/vtysh";
-  Result<RouteSet> owned = Make(options)->ReadOwned();
-  EXPECT_EQ(owned.status().code(), StatusCode::kNotFound);
-  EXPECT_THAT(owned.status().message(), HasSubstr("/nowhere/vtysh"));
+  Status status = Reconcile(*Make(Options("/nowhere/vtysh")), {R("10.244.1.0/24", "192.168.0.1")});
+  EXPECT_EQ(status.code(), StatusCode::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("/nowhere/vtysh"));
 }
 
 }  // namespace
