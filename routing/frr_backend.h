@@ -49,8 +49,8 @@ struct FrrOptions {
 // - When vtysh or FRR does not come to the end of the batch, or what is there cannot be read
 //   afterwards, the lines that were entered, and no others, are taken back, in the same way; so are
 //   those of a single change that is not there then. The errors (kNotConfirmed, kUnavailable,
-//   kDeadlineExceeded) say whether that worked. It cannot while FRR is away or hangs: then a part
-//   of the additions may be there, and nothing else has changed; the next Apply goes on from there.
+//   kDeadlineExceeded) say whether that worked. It cannot while FRR is away or hangs: then each
+//   route is as it was, as it should be, or has both next hops; the next Apply goes on from there.
 //   Nothing is taken back after a stop, or without the permission.
 //
 // What counts is FRR's configuration, not its table: a route whose gateway is not reachable just
