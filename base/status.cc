@@ -25,6 +25,12 @@ std::string_view StatusCodeName(StatusCode code) {
       return "Gone";
     case StatusCode::kTooLarge:
       return "TooLarge";
+    case StatusCode::kRefused:
+      return "Refused";
+    case StatusCode::kNotConfirmed:
+      return "NotConfirmed";
+    case StatusCode::kDiskFull:
+      return "DiskFull";
     case StatusCode::kUnavailable:
       return "Unavailable";
     case StatusCode::kUnsupported:
@@ -75,6 +81,9 @@ StatusCode CodeOfErrno(int error) {
     case ECONNRESET:
     case EPIPE:
       return StatusCode::kUnavailable;
+    case ENOSPC:
+    case EDQUOT:
+      return StatusCode::kDiskFull;
     case ETIMEDOUT:
       return StatusCode::kDeadlineExceeded;
     case ECANCELED:

@@ -22,6 +22,9 @@ enum class StatusCode {
   kConflict,          // HTTP 409 Conflict: read again, then try again.
   kGone,              // HTTP 410: the resource version or continue token is too old.
   kTooLarge,          // The resource version is newer than the server's.
+  kRefused,           // A router was asked and does not take it: its own words follow.
+  kNotConfirmed,      // A router was asked and has not afterwards what it should.
+  kDiskFull,          // ENOSPC, EDQUOT.
   kUnavailable,       // Cannot be reached or is overloaded just now; worth trying again.
   kUnsupported,       // This kernel or server does not know it (EOPNOTSUPP, HTTP 422 watch-list).
   kCancelled,         // Somebody asked us to stop.

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <optional>
 
@@ -35,11 +36,11 @@ Result<Pipe> MakePipe(int our_end) {
 // which has closed its own costs no SIGPIPE, and so that what nobody read can be counted.
 class InputFeed {
  public:
-  Status Open(std::string_view text) {
+  Status Open() {
     PODROUTE_ASSIGN_OR_RETURN(pipe_, MakePipe(1));
-    left_ = text;
     return Status::Ok();
   }
+  void SetText(std::string_view text) { left_ = text; }
   // For the program; -1 before Open.
   int read_end() const { return pipe_.read_end.get(); }
   // What to wait on until it takes more; -1 when all of it has been written.
@@ -48,12 +49,19 @@ class InputFeed {
   // Writes what the pipe takes now; at the text's end the program sees the end of its input.
   void Feed() {
     while (pipe_.write_end && !left_.empty()) {
-      ssize_t n = write(pipe_.write_end.get(), left_.data(), left_.size());
+      ssize_t n = write(pipe_.write_end.get(), left_.data(), NextBytes());
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return;  // EAGAIN: full. Nothing else can happen while we hold both ends.
       left_.remove_prefix(static_cast<size_t>(n));
     }
     pipe_.write_end.reset();
+  }
+
+  // At most what a pipe takes as a whole or not at all, and where that is possible whole lines.
+  size_t NextBytes() const {
+    if (left_.size() <= PIPE_BUF) return left_.size();
+    size_t newline = left_.rfind('\n', PIPE_BUF - 1);
+    return newline == std::string_view::npos ? PIPE_BUF : newline + 1;
   }
 
   size_t Unread() const {
@@ -173,12 +181,13 @@ Result<SubprocessResult> RunSubprocess(const SubprocessOptions& options, StopTok
   PODROUTE_ASSIGN_OR_RETURN(Pipe out, MakePipe(0));
   PODROUTE_ASSIGN_OR_RETURN(Pipe err, MakePipe(0));
   InputFeed in;
-  if (options.stdin_text) PODROUTE_RETURN_IF_ERROR(in.Open(*options.stdin_text));
+  const bool has_text = options.stdin_text || options.late_stdin_text;
+  if (has_text) PODROUTE_RETURN_IF_ERROR(in.Open());
   std::vector<std::string> argv = options.argv;
   std::vector<std::string> environment = MergedEnvironment(options.environment);
   pid_t pid = -1;
   {
-    SpawnSetup setup(options.stdin_text ? in.read_end() : options.stdin_fd, out.write_end.get(),
+    SpawnSetup setup(has_text ? in.read_end() : options.stdin_fd, out.write_end.get(),
                      err.write_end.get());
     int error = posix_spawnp(&pid, name.c_str(), setup.actions(), setup.attributes(),
                              Pointers(argv).data(), Pointers(environment).data());
@@ -189,6 +198,7 @@ Result<SubprocessResult> RunSubprocess(const SubprocessOptions& options, StopTok
 
   SubprocessResult result;
   MonotonicTime deadline = SystemClock().Now() + options.timeout;
+  if (has_text) in.SetText(options.stdin_text ? *options.stdin_text : options.late_stdin_text());
   std::optional<Status> failed;
   while (!failed) {
     in.Feed();

@@ -3,6 +3,7 @@
 #define PODROUTE_BASE_SUBPROCESS_H_
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,8 +25,12 @@ struct SubprocessOptions {
   // What the program reads as its standard input, borrowed; -1: /dev/null.
   int stdin_fd = -1;
   // Instead of stdin_fd: the program reads this text, borrowed, through a pipe, and then the end of
-  // it. A program that reads slowly, in part or not at all holds nothing up.
+  // it. A program that reads slowly, in part or not at all holds nothing up. Lines of up to 4 KiB
+  // are written whole: when we are killed on the way the program sees no part of one.
   std::optional<std::string_view> stdin_text;
+  // Instead of both: called once, when the program has been started, which takes its time too;
+  // what it returns is the text. The timeout goes on meanwhile.
+  std::function<std::string_view()> late_stdin_text;
   Duration timeout = std::chrono::seconds(60);
   size_t max_output_bytes = 1u << 20;  // Of each of the two outputs.
 };

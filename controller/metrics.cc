@@ -106,7 +106,7 @@ Metrics::Families::Families(const std::string& mode, const std::string& backend)
                   .Register(registry)),
       errors(BuildCounter()
                  .Name("podroute_backend_errors_total")
-                 .Help("Failures of the backend, by what was done and the kind of error.")
+                 .Help("Failures of the backend, by what was done and by reason.")
                  .Labels({{"backend", backend}})
                  .Register(registry)),
       repaired(BuildCounter()
@@ -237,12 +237,12 @@ void Metrics::Pass(const PassReport& report, const Reconciler& reconciler, Durat
   Families& f = *families_;
   f.pass_duration.Observe(Seconds(took));
   for (const auto& [code, count] : report.errors) {
-    f.errors.Add({{"operation", "apply"}, {"error", std::string(StatusCodeName(code))}})
+    f.errors.Add({{"operation", "apply"}, {"reason", std::string(StatusCodeName(code))}})
         .Increment(static_cast<double>(count));
   }
   if (report.read_error) {
     std::string code(StatusCodeName(*report.read_error));
-    f.errors.Add({{"operation", "read"}, {"error", code}}).Increment();
+    f.errors.Add({{"operation", "read"}, {"reason", code}}).Increment();
   }
   if (!report.synced) return;
   f.synced.Set(1);

@@ -128,7 +128,8 @@ bool Reconciler::Readable(const Status& status, PassReport* report) {
   report->next_in = read_backoff_.Next();
   if (std::exchange(read_error_, status.message()) != status.message()) {
     LOG(ERROR) << "cannot read what is there, no route is changed backend="
-               << world_.backend->name() << " error=\"" << status.message() << "\"";
+               << world_.backend->name() << " reason=" << StatusCodeName(status.code())
+               << " error=\"" << status.message() << "\"";
   }
   return false;
 }
@@ -184,7 +185,8 @@ void Reconciler::Account(const RouteResult& result, PassReport* report) {
     if (retries_.Failed(change.route.dst, result.status) && loud) {
       report->failures.push_back({change.route.node, std::move(line)});
       LOG(ERROR) << "route failed action=" << RouteActionName(change.action) << " "
-                 << Describe(change.route) << " error=\"" << result.status.message() << "\"";
+                 << Describe(change.route) << " reason=" << StatusCodeName(result.status.code())
+                 << " error=\"" << result.status.message() << "\"";
     }
     return;
   }

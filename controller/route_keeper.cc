@@ -181,7 +181,7 @@ void RouteKeeper::Pass() {
   PassReport report = reconciler_->RunPass();
   if (setup_.metrics != nullptr) setup_.metrics->Pass(report, *reconciler_, clock_.Now() - begun);
   if (report.added + report.replaced + report.deleted + report.failed > 0) {
-    changed_at_ = clock_.Now();
+    changed_at_ = std::max(begun, clock_.Now() - setup_.min_gap * 2 / 3);
   }
   if (report.next_in) {
     retry_timer_->Arm(*report.next_in);

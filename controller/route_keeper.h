@@ -29,8 +29,9 @@ struct RouteKeeperSetup {
   std::function<void()> after_resync;                 // May be empty.
   Metrics* metrics = nullptr;                         // May be null; else outlives the keeper.
   Duration resync_period = std::chrono::seconds(60);
-  // From the end of a pass that changed something to the next one: what comes meanwhile is carried
-  // out together. For backends where any change costs as much as all of them.
+  // From the beginning of a pass that changed something to the next one, a third of it at least
+  // from its end: what comes meanwhile is carried out together. For backends where any change costs
+  // as much as all of them.
   Duration min_gap{0};
 };
 
@@ -90,7 +91,8 @@ class RouteKeeper {
   std::unique_ptr<Reconciler> reconciler_;
   std::unique_ptr<Timer> resync_timer_, retry_timer_, reread_timer_, gap_timer_;
   bool pass_due_ = true;
-  std::optional<MonotonicTime> changed_at_;  // The end of the last pass that changed something.
+  std::optional<MonotonicTime>
+      changed_at_;  // The last pass that changed something; min_gap counts from here.
   bool api_server_known_ = false;
   HintBudget hint_budget_;
   bool hints_deferred_ = false;

@@ -251,7 +251,8 @@ std::vector<RouteResult> BirdBackend::Apply(const RoutePlan& plan, const RouteSe
   }
   // Without a change there is no result to carry it.
   if (!status.ok() && plan.changes.empty() && logged_ != status.message()) {
-    LOG(ERROR) << "cannot put right what BIRD has error=\"" << status.message() << "\"";
+    LOG(ERROR) << "cannot put right what BIRD has reason=" << StatusCodeName(status.code())
+               << " error=\"" << status.message() << "\"";
   }
   logged_ = plan.changes.empty() ? status.message() : std::string();
   return results;
@@ -297,7 +298,7 @@ Status BirdBackend::Lock(UniqueFd* lock, MonotonicTime deadline) const {
   while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) return {};
     if (!Sleep(deadline, options_.stop)) {
-      return {StatusCode::kUnavailable, "another podroute is changing BIRD on " + path};
+      return {StatusCode::kConflict, "another podroute is changing BIRD on " + path};
     }
   }
   *lock = std::move(fd);
@@ -324,7 +325,7 @@ Status BirdBackend::AwaitNoUndo(MonotonicTime deadline) {
       PODROUTE_ASSIGN_OR_RETURN(const BirdReply undone, Ask("configure undo", deadline));
       return undone.status();
     }
-    waiting = {StatusCode::kUnavailable,
+    waiting = {StatusCode::kConflict,
                "somebody's `configure timeout` waits for `birdc configure confirm` or `birdc "
                "configure undo`, BIRD says: " +
                    Printable(undo->text) + "; no route is changed before"};
@@ -379,7 +380,7 @@ Status BirdBackend::Configure(Change& change) {
   change.configured = !reply.is_error();
   PODROUTE_RETURN_IF_ERROR(reply.status().WithContext("BIRD refuses its configuration"));
   if (reply.code() < kBirdReconfigured || reply.code() > kBirdReconfigurationQueued) {
-    return {StatusCode::kUnavailable,
+    return {StatusCode::kRefused,
             "BIRD does not take its configuration: " + Printable(reply.lines.back().text, 200)};
   }
   constexpr std::string_view kReading = "Reading configuration from ";
@@ -419,7 +420,7 @@ Status BirdBackend::Verify(Change& change) {
       continue;
     }
     if (difference.ok()) {
-      return {StatusCode::kUnavailable,
+      return {StatusCode::kNotConfirmed,
               "BIRD took its configuration (" + Printable(change.bird_conf, 200) +
                   ") and has not what " + file_.path() + " says: " + *difference};
     }
@@ -441,7 +442,7 @@ Status BirdBackend::Confirm(Change& change) {
   PODROUTE_ASSIGN_OR_RETURN(const std::string difference,
                             Compare(change, ShowStatic(change.deadline)));
   if (difference.empty()) return {};
-  return {StatusCode::kUnavailable,
+  return {StatusCode::kNotConfirmed,
           "somebody else has changed BIRD's configuration meanwhile: " + difference};
 }
 

@@ -6,22 +6,19 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "routing/bird_reply.h"
+#include "routing/daemon_socket.h"
 
 namespace podroute {
 
-// One thread. Every wait has a deadline on SystemClock and is ended by `stop` (may be null,
-// outlives the connection) within some ten milliseconds: a BIRD that is stopped, or busy for long,
-// never hangs its caller.
-//
-// Errors: kUnavailable (cannot be reached, or closed the connection), kDeadlineExceeded,
-// kCancelled, kPermissionDenied, kInternal (what answers is not BIRD). After any of them the
-// connection is broken: make another.
+// One thread. Waits and errors are DaemonSocket's; kInternal: what answers is not BIRD. After any
+// error the connection is broken: make another.
 class BirdControl {
  public:
   // Connects and takes BIRD's greeting. BIRD 1, which knows no channels, is refused
@@ -42,21 +39,21 @@ class BirdControl {
                                         const std::function<void()>& meanwhile = {});
 
   // Readable when nothing was asked: BIRD closed the connection, or says what nobody asked for.
-  int fd() const { return socket_.get(); }
+  int fd() const { return socket_.fd(); }
   // False after an error, and when BIRD has closed the connection (looks, without waiting).
   bool Usable();
 
  private:
-  BirdControl(UniqueFd socket, const std::string& path, StopToken* stop);
+  BirdControl(DaemonSocket socket, const std::string& path)
+      : socket_(std::move(socket)), path_(path) {}
+  static Result<std::unique_ptr<BirdControl>> Greet(DaemonSocket socket, const std::string& path,
+                                                    MonotonicTime deadline);
   Result<std::vector<BirdReply>> ReadReplies(size_t count, MonotonicTime deadline,
                                              std::string_view what);
-  Status Send(std::string_view bytes, MonotonicTime deadline);
-  Status Wait(short events, MonotonicTime deadline, std::string_view what);
   Status Lost(std::string_view why) const;
 
-  UniqueFd socket_;
+  DaemonSocket socket_;
   const std::string path_;
-  StopToken* const stop_;
   BirdReplyReader reader_;
   bool broken_ = false;
 };

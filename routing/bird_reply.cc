@@ -38,7 +38,7 @@ const BirdLine* BirdReply::Find(int wanted) const {
 Status BirdReply::status() const {
   if (!is_error()) return {};
   const StatusCode code =
-      this->code() == kBirdNoProtocolsMatch ? StatusCode::kNotFound : StatusCode::kInvalidArgument;
+      this->code() == kBirdNoProtocolsMatch ? StatusCode::kNotFound : StatusCode::kRefused;
   return {code, Printable(lines.back().text, kMaxQuotedBytes)};
 }
 

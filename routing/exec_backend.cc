@@ -141,7 +141,7 @@ bool ExecBackend::Verify(const RoutePlan& plan, const Status& pushed, bool delet
   for (size_t change : delta.Undone(plan, owned_, deletes_too)) {
     const RouteChange& what = plan.changes[change];
     delta.statuses[change] =
-        pushed.ok() ? Status(StatusCode::kUnavailable,
+        pushed.ok() ? Status(StatusCode::kNotConfirmed,
                              what.route.dst.ToString() + ": the push command ended well, but by " +
                                  "the read command the router did not carry out the " +
                                  std::string(RouteActionName(what.action)))

@@ -26,8 +26,8 @@ struct FrrOptions {
   std::string vty_socket_dir;
   // What marks our lines: FrrTag(owner).
   uint32_t tag = kFrrTag;
-  // Of a reading, and of an Apply with all that it runs. A batch of 5,000 lines takes FRR 8.4 some
-  // seconds.
+  // Of a reading, and of an Apply with all that it runs; a sixth of that is kept for taking it
+  // back. A batch of 5,000 lines takes FRR 8.4 some seconds.
   Duration read_timeout = std::chrono::seconds(10);
   Duration apply_timeout = std::chrono::seconds(60);
   // The permission to change the router, asked for right before each step that does. Empty: always.
@@ -36,16 +36,22 @@ struct FrrOptions {
   StopToken* stop = nullptr;
 };
 
-// How changes are made, by vtysh, without a shell and never with a process for each route:
+// How changes are made, by vtysh, without a shell and never with a process for each route, and read
+// by the socket that vtysh uses:
 // - staticd's running configuration is read right before (the operator may have changed it), and a
 //   destination that the operator has a line for is refused (FrrConfig::foreign says why).
-// - `vtysh -C` checks all lines; those that it refuses are left out, with its words as the error.
-//   Of a large batch each line is checked when it is entered, with the same result.
+// - `vtysh -C` checks all lines; those that it refuses are left out (kRefused, with its words), and
+//   the rest is done: one bad route never stops the rest.
 // - One batch adds; where next hops are replaced, the new ones are seen in the running
-//   configuration before, in a second batch, the old ones go. So there is nothing to put back when
-//   FRR refuses something: what it refused is as it was, and the rest is done.
+//   configuration before, in a second batch, the old ones go.
 // - The running configuration is read again: what counts is what is there. (vtysh 8.4 ends with
 //   exit code 0 when staticd is killed in the middle of a batch.)
+// - When vtysh or FRR does not come to the end of the batch, or what is there cannot be read
+//   afterwards, the lines that were entered, and no others, are taken back, in the same way; so are
+//   those of a single change that is not there then. The errors (kNotConfirmed, kUnavailable,
+//   kDeadlineExceeded) say whether that worked. It cannot while FRR is away or hangs: then each
+//   route is as it was, as it should be, or has both next hops; the next Apply goes on from there.
+//   Nothing is taken back after a stop, or without the permission.
 //
 // What counts is FRR's configuration, not its table: a route whose gateway is not reachable just
 // now is installed by FRR itself when it is. Nothing is ever written to FRR's startup
@@ -78,12 +84,15 @@ class FrrBackend : public RouteBackend {
 
   FrrBackend(const FrrOptions& options, PathWatch watch);
   std::string Daemon() const;
-  Result<SubprocessResult> Vtysh(std::vector<std::string> args, std::string_view input,
-                                 MonotonicTime deadline);
+  // `input` is asked for when vtysh has been started.
+  Result<SubprocessResult> Vtysh(std::vector<std::string> args,
+                                 std::function<std::string_view()> input, MonotonicTime deadline);
   Result<FrrConfig> ReadConfig(MonotonicTime deadline);
-  void Check(Work& work);
-  void Enter(Work& work, RouteStep& step);
-  void Verify(Work& work, bool deletes_too);
+  Status Carry(Work& work);
+  Status Check(Work& work);
+  Status Enter(Work& work, RouteStep& step);
+  Status Verify(Work& work, bool deletes_too);
+  void TakeBack(Work& work, MonotonicTime deadline);
 
   const FrrOptions options_;
   const std::string directory_;

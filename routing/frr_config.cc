@@ -125,19 +125,10 @@ const FrrForeignLine* FrrConfig::InTheWayOf(const Route& route) const {
   return nullptr;
 }
 
-Result<FrrConfig> ParseFrrConfig(std::string_view text, uint32_t tag) {
+FrrConfig ParseFrrLines(std::string_view text, uint32_t tag) {
   FrrConfig config;
-  bool begun = false, ended = false;
   while (!text.empty()) {
     std::string_view line = TakeLine(text);
-    if (!begun) {
-      begun = line == "Current configuration:";
-      continue;
-    }
-    if (line == "end") {
-      ended = true;
-      break;
-    }
     // What belongs to a VRF or any other block is indented.
     if (!line.starts_with("ip route ") && !line.starts_with("ipv6 route ")) continue;
     std::vector<std::string_view> words = Words(line);
@@ -151,14 +142,26 @@ Result<FrrConfig> ParseFrrConfig(std::string_view text, uint32_t tag) {
       config.foreign.emplace(*dst, *std::move(foreign));
     }
   }
-  if (!begun || !ended) {
-    return Status(StatusCode::kInternal,
-                  std::string("this is no whole running configuration: ") +
-                      (begun ? "no \"end\" at its end" : "no \"Current configuration:\" in it"));
-  }
   std::stable_sort(config.owned.begin(), config.owned.end(),
                    [](const Route& a, const Route& b) { return a.dst < b.dst; });
   return config;
+}
+
+Result<FrrConfig> ParseFrrConfig(std::string_view text, uint32_t tag) {
+  auto skip_to = [&](std::string_view wanted) {
+    while (!text.empty()) {
+      if (TakeLine(text) == wanted) return true;
+    }
+    return false;
+  };
+  const char* missing = "no \"Current configuration:\" in it";
+  if (skip_to("Current configuration:")) {
+    const std::string_view lines = text;
+    if (skip_to("end")) return ParseFrrLines(lines.substr(0, lines.size() - text.size()), tag);
+    missing = "no \"end\" at its end";
+  }
+  return Status(StatusCode::kInternal,
+                std::string("this is no whole running configuration: ") + missing);
 }
 
 RouteDelta MakeFrrDelta(const RoutePlan& plan, const FrrConfig& now, uint32_t tag) {

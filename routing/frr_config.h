@@ -63,8 +63,11 @@ struct FrrConfig {
   const FrrForeignLine* InTheWayOf(const Route& route) const;
 };
 
-// What `show running-config` prints. An error when it is no whole configuration (it begins after
-// "Current configuration:" and ends with "end"): what was cut off must not look deleted.
+// What one daemon says of its configuration.
+FrrConfig ParseFrrLines(std::string_view text, uint32_t tag);
+
+// What vtysh's `show running-config` prints. An error when it is no whole configuration (it begins
+// after "Current configuration:" and ends with "end"): what was cut off must not look deleted.
 Result<FrrConfig> ParseFrrConfig(std::string_view text, uint32_t tag);
 
 // A plan as lines, from `now`. Two next hops of a prefix are ECMP siblings in FRR until the old one

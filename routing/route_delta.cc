@@ -60,6 +60,28 @@ std::vector<size_t> RouteDelta::Undone(const RoutePlan& plan, const RouteSet& no
   return undone;
 }
 
+RoutePlan RouteDelta::Inverse(const RoutePlan& plan) const {
+  const std::set<size_t> added(adds.changes.begin(), adds.changes.end());
+  const std::set<size_t> deleted(deletes.changes.begin(), deletes.changes.end());
+  RoutePlan back;
+  for (size_t i = 0; i < plan.changes.size(); ++i) {
+    const RouteChange& change = plan.changes[i];
+    if (statuses[i].ok()) continue;
+    const Route& old = change.action == RouteAction::kReplace ? change.old : change.route;
+    if (added.contains(i) && deleted.contains(i)) {
+      back.changes.push_back({.action = RouteAction::kReplace, .route = old, .old = change.route});
+      ++back.replaces;
+    } else if (added.contains(i)) {
+      back.changes.push_back({.action = RouteAction::kDelete, .route = change.route, .old = {}});
+      ++back.deletes;
+    } else if (deleted.contains(i)) {
+      back.changes.push_back({.action = RouteAction::kAdd, .route = old, .old = {}});
+      ++back.adds;
+    }
+  }
+  return back;
+}
+
 bool HasRoute(const RouteSet& routes, const Route& route) {
   auto [at, end] = std::equal_range(routes.begin(), routes.end(), route, ByDst);
   return std::any_of(at, end,

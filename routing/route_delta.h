@@ -33,6 +33,9 @@ struct RouteDelta {
   void Fail(const RouteStep& step, const Status& status);
   // Whether a deletion may go only when an addition has worked.
   bool Replaces(const RoutePlan& plan) const;
+  // What undoes the changes with an error, as far as they have lines: an addition is deleted, a
+  // deletion added, a replacement turned round.
+  RoutePlan Inverse(const RoutePlan& plan) const;
   // Which changes without an error have not happened yet, going by what is there now: whose new
   // route is missing, and with `deletes_too` whose old one is still there.
   std::vector<size_t> Undone(const RoutePlan& plan, const RouteSet& now, bool deletes_too) const;

@@ -38,6 +38,8 @@ TEST(StatusTest, ErrnoBecomesACodeAndText) {
       {EISDIR, StatusCode::kInvalidArgument},
       {EOPNOTSUPP, StatusCode::kUnsupported},
       {ENOBUFS, StatusCode::kUnavailable},
+      {ENOSPC, StatusCode::kDiskFull},
+      {EDQUOT, StatusCode::kDiskFull},
       {ENETUNREACH, StatusCode::kUnavailable},
       {ETIMEDOUT, StatusCode::kDeadlineExceeded},
       {ECANCELED, StatusCode::kCancelled},

@@ -1,12 +1,21 @@
 #include "base/subprocess.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <functional>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/file.h"
+#include "base/unique_fd.h"
 #include "tests/base/temp_dir.h"
 
 namespace podroute {
@@ -221,6 +230,56 @@ TEST(SubprocessTest, ManyAtOnceFromManyThreads) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+TEST(SubprocessTest, TheTextMayBeMadeWhileTheProgramStarts) {
+  std::string text;
+  SubprocessOptions options = Shell("cat; echo end");
+  options.late_stdin_text = [&]() -> std::string_view {
+    text = RunIt(Shell("echo made"))->out;
+    return text;
+  };
+  EXPECT_EQ(RunIt(options)->out, "made\nend\n");
+  options.late_stdin_text = [] { return std::string_view(); };
+  EXPECT_EQ(RunIt(options)->out, "end\n");
+}
+
+// Its text is longer than a pipe: what the program finds there was cut off by our end.
+TEST(SubprocessTest, OneThatIsKilledInTheMiddleOfItsTextHasWrittenNoPartOfALine) {
+  TempDir dir;
+  std::string text;
+  for (int i = 0; i < 10000; ++i) text += "ip route 10.0.0.0/24 192.168.0.111 tag 110\n";
+  const pid_t writer = fork();
+  ASSERT_GE(writer, 0);
+  if (writer == 0) {
+    SubprocessOptions options =
+        Shell("trap '' HUP; echo $$ >" + dir.File("pid.new") + "; mv " + dir.File("pid.new") + " " +
+              dir.File("pid") + "; kill -STOP $$; cat >" + dir.File("all.new") + "; mv " +
+              dir.File("all.new") + " " + dir.File("all"));
+    options.stdin_text = text;
+    (void)RunIt(options);
+    _exit(0);
+  }
+  auto await = [](const std::function<bool()>& so) {
+    while (!so()) poll(nullptr, 0, 1);
+  };
+  await([&] { return ReadFile(dir.File("pid")).ok(); });
+  const std::string pid =
+      ReadFile(dir.File("pid"))->substr(0, ReadFile(dir.File("pid"))->find('\n'));
+  await([&] { return ReadFile("/proc/" + pid + "/stat")->find(") T ") != std::string::npos; });
+  // Until the pipe is full, and it waits.
+  await([&] {
+    int bytes = 0;
+    UniqueFd pipe(open(("/proc/" + pid + "/fd/0").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    return ioctl(pipe.get(), FIONREAD, &bytes) == 0 && bytes > 60000;
+  });
+  kill(writer, SIGKILL);
+  ASSERT_EQ(waitpid(writer, nullptr, 0), writer);
+  kill(static_cast<pid_t>(std::stol(pid)), SIGCONT);
+  await([&] { return ReadFile(dir.File("all")).ok(); });
+  const std::string all = ReadFile(dir.File("all")).value();
+  EXPECT_GT(all.size(), 60000u);
+  EXPECT_TRUE(all.ends_with(" tag 110\n")) << all.substr(all.size() - 50);
 }
 
 }  // namespace

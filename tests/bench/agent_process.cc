@@ -36,19 +36,18 @@ std::string Executable() {
 
 }  // namespace
 
-AgentProcess::AgentProcess(const std::string& kubeconfig, const std::string& node_name) {
+AgentProcess::AgentProcess(const std::string& kubeconfig, const std::vector<std::string>& flags) {
   // setpriv: so that it ends with us, however we end.
   std::vector<std::string> words = {"setpriv",
                                     "--pdeathsig=TERM",
                                     Executable(),
                                     "run",
-                                    "--mode=host",
                                     "--kubeconfig=" + kubeconfig,
-                                    "--node_name=" + node_name,
                                     "--resync_period=24h",
                                     "--cleanup_on_exit",
                                     "--cni_bin_dir=",
                                     "--cni_conf_dir="};
+  words.insert(words.end(), flags.begin(), flags.end());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

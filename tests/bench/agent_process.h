@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tests/base/temp_dir.h"
 
@@ -14,7 +15,8 @@ namespace podroute {
 // Runs in the network namespace of the constructor's thread; ended with SIGTERM.
 class AgentProcess {
  public:
-  AgentProcess(const std::string& kubeconfig, const std::string& node_name);
+  // `flags`: what kind of an agent.
+  AgentProcess(const std::string& kubeconfig, const std::vector<std::string>& flags);
   ~AgentProcess();
 
   pid_t pid() const { return pid_; }

@@ -103,13 +103,13 @@ void RouteWitness::AwaitRoute(uint16_t type, const IpPrefix& dst) {
       ("a route to " + dst.ToString()).c_str());
 }
 
-void RouteWitness::AwaitRoutes(size_t count) {
+void RouteWitness::AwaitRoutes(size_t count, uint8_t protocol) {
   std::set<IpPrefix> seen;
   Await(
       [&](const NetlinkMessage& message) {
         if (message.header.nlmsg_type != RTM_NEWROUTE) return false;
         auto route = DecodeRoute(message);
-        if (route && route->mark.protocol == RouteMark().protocol) seen.insert(route->dst);
+        if (route && route->mark.protocol == protocol) seen.insert(route->dst);
         return seen.size() >= count;
       },
       "all routes");

@@ -3,6 +3,7 @@
 #define PODROUTE_TESTS_BENCH_BENCH_UTIL_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <set>
@@ -14,6 +15,7 @@
 #include "base/ip_prefix.h"
 #include "base/status.h"
 #include "routing/netlink_socket.h"
+#include "routing/route.h"
 
 namespace podroute {
 
@@ -52,8 +54,8 @@ class RouteWitness {
   // Until there has been a message of `type` (RTM_*) about a route to `dst`. Ends the program after
   // 30 s, as all of these do.
   void AwaitRoute(uint16_t type, const IpPrefix& dst);
-  // Until `count` different prefixes of routes of ours have been announced.
-  void AwaitRoutes(size_t count);
+  // Until `count` different prefixes of routes of ours, or of this protocol, have been announced.
+  void AwaitRoutes(size_t count, uint8_t protocol = RouteMark().protocol);
   // Until a nexthop object with this gateway has been announced; its id.
   uint32_t AwaitNexthop(const IpAddress& gateway);
   // Forgets what has come until now.

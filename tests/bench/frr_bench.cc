@@ -127,7 +127,7 @@ void BenchFrr(bool is_short) {
     return;
   }
   BenchFromNothing(frr, 1000, 5);
-  BenchFromNothing(frr, 5000, 3);
+  BenchFromNothing(frr, 5000, 5);
   BenchOneJoins(frr, 1000, 20);
 }
 

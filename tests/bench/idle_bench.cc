@@ -61,7 +61,7 @@ void BenchHeartbeats(NodeServer& server, const AgentProcess& agent, const Size& 
 void Bench(const Size& size) {
   NodeServer server(size.nodes, true);
   RouteWitness witness;
-  AgentProcess agent(server.kubeconfig(), MakeBenchNode(0).name);
+  AgentProcess agent(server.kubeconfig(), {"--mode=host", "--node_name=" + MakeBenchNode(0).name});
   witness.AwaitRoutes(size.nodes - 1);
   server.AwaitWatch();
   agent.AwaitQuiet();

@@ -1,6 +1,7 @@
 // How long it takes to bring routes into a shared router: the kernel backend, the BIRD backend, and
 // `birdc configure` of the very same file, interleaved, in private network namespaces. BIRD exports
-// to the kernel, as it does on a router. The same for FRR (frr_bench.h).
+// to the kernel, as it does on a router. The same for FRR (frr_bench.h). And a node's joining and
+// leaving through the whole agent (join_bench.h).
 //
 //   router_bench            1,000 and 5,000 nodes; medians and ratios
 //   router_bench --short    few nodes; exits non-zero when a count is wrong; times mean nothing
@@ -21,6 +22,7 @@
 #include "routing/kernel_backend.h"
 #include "tests/bench/bench_util.h"
 #include "tests/bench/frr_bench.h"
+#include "tests/bench/join_bench.h"
 #include "tests/lab/bird_router.h"
 #include "tests/lab/netns.h"
 
@@ -168,6 +170,7 @@ int Main(bool is_short) {
 
 int main(int argc, char** argv) {
   const bool is_short = podroute::IsShort(argc, argv);
+  podroute::BenchJoins(is_short);
   const int code = podroute::Main(is_short);
   podroute::BenchFrr(is_short);
   return code;

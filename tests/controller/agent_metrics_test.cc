@@ -17,26 +17,7 @@ class AgentMetricsTest : public AgentTest {
   void StartIt(std::vector<std::string> flags = {}) {
     StartAgent(std::move(flags));
     ASSERT_TRUE(Says("metrics and health are served"));
-    const std::string& log = agent().log();
-    size_t at = log.find(" port=", log.find("metrics and health are served"));
-    ASSERT_NE(at, std::string::npos);
-    port_ = std::atoi(log.c_str() + at + 6);
   }
-  std::string Get(const std::string& path) {
-    return Shell("curl -sS --noproxy '*' -w '%{http_code}' http://127.0.0.1:" +
-                 std::to_string(port_) + path);
-  }
-  // The value behind `metric`, with its labels as they stand there; -1 when there is none.
-  double Value(const std::string& metric) {
-    std::string all = "\n" + Get("/metrics");
-    size_t at = all.find("\n" + metric + " ");
-    return at == std::string::npos ? -1 : std::atof(all.c_str() + at + metric.size() + 2);
-  }
-  ::testing::AssertionResult Becomes(const std::string& metric, double value) {
-    return Eventually(metric, [&] { return Value(metric) == value; });
-  }
-
-  int port_ = 0;
 };
 
 constexpr char kInstalled4[] =
@@ -134,7 +115,7 @@ TEST_F(AgentMetricsTest, ABackendThatFailsIsCounted) {
   EXPECT_TRUE(Eventually("an error", [&] {
     return Get("/metrics")
                .find(
-                   R"(podroute_backend_errors_total{backend="exec",error="Unavailable",operation="apply"})") !=
+                   R"(podroute_backend_errors_total{backend="exec",operation="apply",reason="Unavailable"})") !=
            std::string::npos;
   }));
   EXPECT_EQ(Value("podroute_leader"), 1);
@@ -154,11 +135,12 @@ TEST_F(AgentMetricsTest, APortThatSomebodyHasIsOneClearLine) {
   StartServer();
   PutNodes({UsualNode(1), UsualNode(2)});
   StartIt();
-  Ran second =
-      Run({"run", "--node_name=node1", "--metrics_address=127.0.0.1:" + std::to_string(port_)});
+  Ran second = Run(
+      {"run", "--node_name=node1", "--metrics_address=127.0.0.1:" + std::to_string(MetricsPort())});
   EXPECT_EQ(second.code, 1);
-  EXPECT_NE(second.err.find("--metrics_address: listen at 127.0.0.1:" + std::to_string(port_)),
-            std::string::npos)
+  EXPECT_NE(
+      second.err.find("--metrics_address: listen at 127.0.0.1:" + std::to_string(MetricsPort())),
+      std::string::npos)
       << second.err;
   EXPECT_NE(second.err.find("in use"), std::string::npos) << second.err;
 }

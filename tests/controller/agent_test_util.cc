@@ -267,6 +267,45 @@ int AgentTest::StopAgent() {
   return agent().running() ? -1 : agent().Wait();
 }
 
+int AgentTest::MetricsPort() {
+  EXPECT_TRUE(Says("metrics and health are served"));
+  const std::string& log = agent().log();
+  size_t at = log.find(" port=", log.find("metrics and health are served"));
+  return at == std::string::npos ? 0 : std::atoi(log.c_str() + at + 6);
+}
+
+std::string AgentTest::Get(const std::string& path) {
+  return Shell("curl -sS --noproxy '*' -w '%{http_code}' http://127.0.0.1:" +
+               std::to_string(MetricsPort()) + path);
+}
+
+double AgentTest::Value(const std::string& metric) {
+  std::string all = "\n" + Get("/metrics");
+  size_t at = all.find("\n" + metric + " ");
+  return at == std::string::npos ? -1 : std::atof(all.c_str() + at + metric.size() + 2);
+}
+
+::testing::AssertionResult AgentTest::Becomes(const std::string& metric, double value) {
+  return Eventually(metric, [&] { return Value(metric) == value; });
+}
+
+::testing::AssertionResult AgentTest::Fails(const std::string& backend, const std::string& reason,
+                                            const std::string& words) {
+  auto counted = [&](const std::string& operation) {
+    return Value("podroute_backend_errors_total{backend=\"" + backend + "\",operation=\"" +
+                 operation + "\",reason=\"" + reason + "\"}") > 0;
+  };
+  return Eventually(reason + " and \"" + words + "\"", [&] {
+    const std::string log = agent().log();
+    for (size_t at = log.find("reason=" + reason); at != std::string::npos;
+         at = log.find("reason=" + reason, at + 1)) {
+      const std::string line = log.substr(at, log.find('\n', at) - at);
+      if (line.find(words) != std::string::npos) return counted("read") || counted("apply");
+    }
+    return false;
+  });
+}
+
 ::testing::AssertionResult AgentTest::Eventually(const std::string& what,
                                                  const std::function<bool()>& so) {
   auto deadline = std::chrono::steady_clock::now() + kPatience;

@@ -95,6 +95,18 @@ class AgentTest : public ::testing::Test {
   // SIGTERM, and waits.
   int StopAgent();
 
+  // Where the last agent serves its metrics, on 127.0.0.1; 0: not yet.
+  int MetricsPort();
+  // What it serves there, and the status behind it: "ok\n200".
+  std::string Get(const std::string& path);
+  // The value behind `metric`, with its labels as they stand there; -1 when there is none.
+  double Value(const std::string& metric);
+  ::testing::AssertionResult Becomes(const std::string& metric, double value);
+  // podroute_backend_errors_total counts it, be it while reading or while changing, and the log
+  // says it with `words` in the error.
+  ::testing::AssertionResult Fails(const std::string& backend, const std::string& reason,
+                                   const std::string& words);
+
   // Waits until it is so: looks after each line of the log, each change in the kernel, and every
   // now and then. False after half a minute.
   ::testing::AssertionResult Eventually(const std::string& what, const std::function<bool()>& so);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "base/status.h"
 #include "controller/options.h"
 #include "routing/desired_routes.h"
 
@@ -44,6 +45,17 @@ TEST(DocsTest, EveryRefusalReasonIsInTheReference) {
   for (RefusalReason reason : AllRefusalReasons()) {
     EXPECT_NE(Row(Reference(), std::string(RefusalReasonName(reason))), "")
         << RefusalReasonName(reason);
+  }
+}
+
+TEST(DocsTest, EveryReasonOfAFailureIsInTheReference) {
+  const std::string reference = Reference();
+  const size_t begin = reference.find("\n## Why a route fails\n");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string section = reference.substr(begin, reference.find("\n## ", begin + 1) - begin);
+  for (int code = 1; code <= static_cast<int>(StatusCode::kInternal); ++code) {
+    const std::string name(StatusCodeName(static_cast<StatusCode>(code)));
+    EXPECT_NE(section.find("`" + name + "`"), std::string::npos) << name;
   }
 }
 

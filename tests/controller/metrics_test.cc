@@ -116,7 +116,7 @@ TEST_F(MetricsTest, OnlyWhatNobodyInTheClusterAskedForIsDrift) {
 TEST_F(MetricsTest, ABackendThatCannotBeReadIsCountedByItsError) {
   EverythingHappens();
   EXPECT_TRUE(Has(
-      R"(podroute_backend_errors_total{backend="fake",error="DeadlineExceeded",operation="read"} 1)"))
+      R"(podroute_backend_errors_total{backend="fake",operation="read",reason="DeadlineExceeded"} 1)"))
       << metrics_.Render();
 }
 

@@ -1,6 +1,8 @@
 // `podroute run --mode=router --backend=bird` with a real BIRD.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <memory>
@@ -10,8 +12,10 @@
 #include <vector>
 
 #include "base/file.h"
+#include "routing/bird_config.h"
 #include "tests/controller/agent_test_util.h"
 #include "tests/lab/bird_router.h"
+#include "tests/lab/netns.h"
 
 namespace podroute {
 namespace {
@@ -100,6 +104,91 @@ TEST_F(RouterBirdTest, PlanPrintsTheVeryFile) {
   Ran ran = Run({"plan", "--mode=router", "--output=bird"});
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_EQ(ran.out, ReadFile(bird_->file_path()).value());
+  EXPECT_NE(ran.out.find("route fd00:10:244:3::/64 via fd00:192:168::3; # node3"),
+            std::string::npos);
+}
+
+TEST_F(RouterBirdTest, WhatPlanPrintsIsByHandTheSameInBird) {
+  StartRouter({"--owner=lab"});
+  ASSERT_TRUE(Says("routes are in place"));
+  EXPECT_EQ(StopAgent(), 0);
+  auto all = [](const BirdRouter& bird) {
+    return bird.Birdc("show static podroute4_lab") + bird.Birdc("show static podroute6_lab");
+  };
+  Ran plan = Run({"plan", "--mode=router", "--output=bird", "--owner=lab"});
+  BirdRouter other;
+  ASSERT_TRUE(WriteFileAtomically(other.file_path(), plan.out).ok());
+  other.Start();
+  EXPECT_EQ(all(other), all(*bird_));
+  EXPECT_NE(all(other).find("10.244.3.0/24"), std::string::npos);
+}
+
+TEST_F(RouterBirdTest, AConfigurationThatBirdRefuses) {
+  StartRouter();
+  ASSERT_TRUE(TableBecomes(UsualRoutes(2, 3)));
+  bird_->WriteConf(bird_->DefaultConf() + "protocol nonsense {}\n");
+  PutNode(UsualNode(4));
+  EXPECT_TRUE(
+      Fails("bird", "Refused", "BIRD refuses its configuration: " + bird_->conf_path() + ":6:"));
+  EXPECT_EQ(Table(), UsualRoutes(2, 3));
+  bird_->WriteConf(bird_->DefaultConf());
+  EXPECT_TRUE(TableBecomes(UsualRoutes(2, 4)));
+}
+
+TEST_F(RouterBirdTest, ABirdThatIsKilledAndStartedEmpty) {
+  StartRouter();
+  ASSERT_TRUE(TableBecomes(UsualRoutes(2, 3)));
+  bird_->Kill();
+  PutNode(UsualNode(4));
+  EXPECT_TRUE(Fails("bird", "Unavailable", "connect to BIRD on " + bird_->socket_path()));
+  ASSERT_EQ(unlink(bird_->file_path().c_str()), 0);
+  bird_->Start();
+  EXPECT_TRUE(TableBecomes(UsualRoutes(2, 4)));
+  // This time no Node has changed meanwhile.
+  ASSERT_TRUE(Becomes(R"(podroute_routes{backend="bird",family="ipv4",state="installed"})", 3));
+  bird_->Kill();
+  const std::string file = ReadFile(bird_->file_path()).value();
+  ASSERT_TRUE(WriteFileAtomically(bird_->file_path(), RenderBirdConfig({}, "")).ok());
+  bird_->Start();
+  EXPECT_TRUE(TableBecomes(UsualRoutes(2, 4)));
+  EXPECT_TRUE(Eventually("that it was repaired", [&] {
+    return Value(R"(podroute_drift_repaired_total{backend="bird",action="add"})") > 0;
+  }));
+  EXPECT_EQ(ReadFile(bird_->file_path()).value(), file);
+}
+
+TEST_F(RouterBirdTest, ABirdThatHangs) {
+  StartRouter();
+  ASSERT_TRUE(TableBecomes(UsualRoutes(2, 3)));
+  bird_->Signal(SIGSTOP);
+  PutNode(UsualNode(4));
+  EXPECT_TRUE(Fails("bird", "DeadlineExceeded", "it hangs, or is very busy"));
+  EXPECT_NE(Shell("ip route show proto bird").find("10.244.2.0/24"), std::string::npos);
+  bird_->Signal(SIGCONT);
+  EXPECT_TRUE(TableBecomes(UsualRoutes(2, 4)));
+}
+
+TEST_F(RouterBirdTest, ADiskThatIsFull) {
+  if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0) {
+    GTEST_SKIP() << "no mount namespaces here";
+  }
+  const std::string tiny = bird_->File("tiny");
+  ASSERT_EQ(TryShell("mkdir " + tiny + " && mount -t tmpfs -o size=16k tiny " + tiny), 0);
+  const std::string file = tiny + "/podroute.conf";
+  bird_->WriteConf(bird_->DefaultConf() + "include \"" + tiny + "/podroute[.]conf\";\n");
+  bird_->Kill();  // It has to see the same.
+  bird_->Start();
+  StartRouter({"--bird_file=" + file});
+  ASSERT_TRUE(TableBecomes(UsualRoutes(2, 3)));
+  EXPECT_NE(TryShell("cat /dev/zero >" + tiny + "/fill"), 0);
+  PutNode(UsualNode(4));
+  EXPECT_TRUE(Fails("bird", "DiskFull", tiny + "/.podroute.conf.new"));
+  EXPECT_EQ(Table(), UsualRoutes(2, 3));
+  Shell("rm " + tiny + "/fill");
+  EXPECT_TRUE(TableBecomes(UsualRoutes(2, 4)));
+  StopAgent();
+  bird_->Kill();
+  Shell("umount " + tiny);
 }
 
 TEST_F(RouterBirdTest, CleanupTakesAllOfOursAwayAndNothingElse) {

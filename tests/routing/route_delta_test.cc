@@ -51,6 +51,38 @@ TEST(RouteDeltaTest, LinesOfFailedChangesAreTakenOut) {
   EXPECT_THAT(delta.deletes.changes, ElementsAre(2));
 }
 
+TEST(RouteDeltaTest, WhatHasFailedIsTurnedRoundAsFarAsItHasLines) {
+  RouteDelta delta = DeltaOfEach();
+  const RoutePlan plan = OneOfEach();
+  EXPECT_TRUE(delta.Inverse(plan).empty());
+  delta.statuses.assign(3, kBad);
+  RoutePlan back = delta.Inverse(plan);
+  ASSERT_EQ(back.changes.size(), 3u);
+  EXPECT_EQ(back.changes[0].action, RouteAction::kDelete);
+  EXPECT_TRUE(back.changes[0].route.SameAs(R("10.1.0.0/16", "192.168.0.1")));
+  EXPECT_EQ(back.changes[1].action, RouteAction::kReplace);
+  EXPECT_TRUE(back.changes[1].route.SameAs(R("10.2.0.0/16", "192.168.0.2")));
+  EXPECT_TRUE(back.changes[1].old.SameAs(R("10.2.0.0/16", "192.168.0.9")));
+  EXPECT_EQ(back.changes[2].action, RouteAction::kAdd);
+  EXPECT_TRUE(back.changes[2].route.SameAs(R("10.3.0.0/16", "192.168.0.3")));
+  EXPECT_EQ(back.adds + back.replaces + back.deletes, 3u);
+
+  // The new next hop was there before: it stays.
+  delta.adds = RouteStep();
+  back = delta.Inverse(plan);
+  ASSERT_EQ(back.changes.size(), 2u);
+  EXPECT_EQ(back.changes[0].action, RouteAction::kAdd);
+  EXPECT_TRUE(back.changes[0].route.SameAs(R("10.2.0.0/16", "192.168.0.2")));
+  // The old one was not: it does not come.
+  delta = DeltaOfEach();
+  delta.statuses[1] = kBad;
+  delta.deletes = RouteStep();
+  back = delta.Inverse(plan);
+  ASSERT_EQ(back.changes.size(), 1u);
+  EXPECT_EQ(back.changes[0].action, RouteAction::kDelete);
+  EXPECT_TRUE(back.changes[0].route.SameAs(R("10.2.0.0/16", "192.168.0.9")));
+}
+
 TEST(RouteDeltaTest, AFailureOfAStepLeavesEarlierErrorsAlone) {
   RouteDelta delta = DeltaOfEach();
   delta.statuses[0] = kBad;
