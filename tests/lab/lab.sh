@@ -32,7 +32,8 @@ usage: lab.sh [--name LAB] VERB   (the lab's name: $LAB_NAME, else "podroute")
   exec MACHINE|POD CMD...       run CMD there (a machine: a node, router, apiserver), with podroute
                                 in the PATH and KUBECONFIG set
   agent MACHINE start [FLAGS]|stop|kill|pid
-                                start podroute there, end it with SIGTERM or SIGKILL
+                                start podroute there, end it with SIGTERM or SIGKILL; with
+                                $PODROUTE_BIN set, that build of it
   router-daemon start|kill      BIRD or FRR on the router, with an operator's configuration
   apiserver start [FLAGS]|stop|kill
                                 the same for the API server; started again it has the same Nodes
