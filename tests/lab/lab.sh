@@ -160,10 +160,11 @@ down() {
   [[ ! -v lock ]] || exec {lock}<&-
   take_state
   local pid
-  pid=$(recall watcher) && [[ $pid != "$$" ]] && kill "$pid"
+  # Either may end between the two steps, which is no failure.
+  { pid=$(recall watcher) && [[ $pid != "$$" ]] && kill "$pid" 2>/dev/null; } || true
   # Killed while it came up, a lab may take a moment to say who it is.
   for _ in {1..200}; do
-    pid=$(recall holder) && kill -KILL "$pid" 2>/dev/null
+    { pid=$(recall holder) && kill -KILL "$pid" 2>/dev/null; } || true
     if flock -w 0.05 "$lock"; then
       rm -rf "$state"
       return 0
