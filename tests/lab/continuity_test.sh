@@ -35,7 +35,7 @@ new_pods_work() {  # SUFFIX of their names
 
 is_ready() { lab exec "$1" curl -fsS --noproxy '*' http://127.0.0.1:9434/readyz; }
 
-has_route() { lab exec "$1" ip route show proto 110 | grep -qF -- "$2"; }  # MACHINE PART
+has_route() { [[ $(lab exec "$1" ip route show proto 110) == *"$2"* ]]; }  # MACHINE PART
 
 # As DaemonSets do it, one after the other, and then both at once.
 restart_agents() {  # stop|kill
