@@ -39,6 +39,7 @@ migration_lab() {
     on "$node" <<'SCRIPT'
 mkdir -p /run/lab/{etc,opt/cni/bin,var-lib}
 cp -a /etc/. /run/lab/etc 2>/dev/null || true  # an ordinary user may not read all of it, nor need it
+rm -rf /run/lab/etc/cni  # this machine's
 mkdir -p /run/lab/etc/cni/net.d
 mount --bind /run/lab/etc /etc
 mount --bind /run/lab/opt /opt
@@ -50,11 +51,16 @@ SCRIPT
 
 number_of() { if [[ $1 == master1 ]]; then echo 1; else echo 2; fi; }
 
-# As both peers add them (RTM_NEWROUTE of their netlink library): metric 0 and protocol boot.
+# As both peers add them (RTM_NEWROUTE of their netlink library): metric 0 and protocol boot, and none where
+# there is one to that gateway, whosever it is.
 peer_routes() {  # NODE
   local other=$((3 - $(number_of "$1")))
-  lab exec "$1" ip route replace "10.244.$other.0/24" via "192.168.0.$other" dev eth0 proto boot
-  lab exec "$1" ip -6 route replace "fd00:10:244:$other::/64" via "fd00:192:168::$other" dev eth0 proto boot
+  on "$1" <<SCRIPT
+[[ -n \$(ip -4 route show 10.244.$other.0/24) ]] ||
+  ip -4 route add 10.244.$other.0/24 via 192.168.0.$other dev eth0 proto boot
+[[ -n \$(ip -6 route show fd00:10:244:$other::/64) ]] ||
+  ip -6 route add fd00:10:244:$other::/64 via fd00:192:168::$other dev eth0 proto boot
+SCRIPT
 }
 
 # What kube-flannel's DaemonSet with --ip-masq leaves on a node.
