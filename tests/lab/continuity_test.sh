@@ -53,6 +53,22 @@ restart_agents() {  # stop|kill
   new_pods_work 2
 }
 
+# What the other cases rest on.
+LostAndDoubledRepliesAreCountedAcrossTheEndOfTheirNumbers() {
+  reply() { echo "64 bytes from 10.244.2.2: icmp_seq=$1 ttl=62 time=0.05 ms"; }
+  for ((i = 1; i <= 65540; i++)); do
+    case $i in
+      3 | 4 | 65537) ;;
+      70) reply 70 && echo "64 bytes from 10.244.2.2: icmp_seq=70 ttl=62 time=0.06 ms (DUP!)" ;;
+      80) ;;
+      81) reply 81 && reply 80 ;;
+      *) reply $((i % 65536)) ;;
+    esac
+  done >"$case_dir/pings"
+  echo -n "64 bytes from 10.244.2.2: icmp_s" >>"$case_dir/pings"  # it was just writing
+  expect_eq "answered, lost, doubled" "65537 3 1" "$(judge_ping "$case_dir/pings")"
+}
+
 AgentsThatAreRestartedLoseNoPacket() {
   pods_that_talk
   restart_agents stop
