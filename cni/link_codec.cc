@@ -178,7 +178,7 @@ void EncodeDumpAddressesOf(NetlinkBatch& batch, int family, int ifindex) {
 
 void EncodeCreateBridge(NetlinkBatch& batch, std::string_view name, const MacAddress& mac,
                         uint32_t mtu) {
-  batch.Begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, LinkHeader(0, IFF_UP));
+  batch.Begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, LinkHeader());
   batch.PutText(IFLA_IFNAME, name);
   batch.Put(IFLA_ADDRESS, BytesOf(mac));
   if (mtu != 0) batch.PutU32(IFLA_MTU, mtu);

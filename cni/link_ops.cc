@@ -88,6 +88,16 @@ Status PrepareIpv6(const std::string& interface) {
   return Status::Ok();
 }
 
+// Before a gateway is set up. What it forwards to a pod that has not spoken yet waits for the pod's
+// hardware address, and the kernel asks for that from the gateway's link-local address
+// (ndisc_solicit) only once that has been checked for duplicates: the first pod of a node was deaf
+// for two seconds. Its hardware address is random, so there is nobody to have the same. Best
+// effort: without IPv6 there is nothing to wait for, and where /proc/sys is read-only it only takes
+// longer.
+void SkipDuplicateDetection(const std::string& gateway) {
+  (void)EnsureSysctl("net/ipv6/conf/" + gateway + "/accept_dad", "0");
+}
+
 }  // namespace
 
 std::string HostVethName(const CniAttachment& attachment) {
@@ -274,6 +284,7 @@ Result<LinkSummary> LinkOps::EnsureBridge(const std::string& name, uint32_t mtu,
   }
   uint32_t wanted = IFF_UP | (promiscuous ? uint32_t{IFF_PROMISC} : 0u);
   if ((link->flags & wanted) != wanted) {
+    if ((link->flags & IFF_UP) == 0) SkipDuplicateDetection(name);
     NetlinkBatch batch;
     EncodeSetLinkFlags(batch, link->ifindex, wanted);
     PODROUTE_RETURN_IF_ERROR(Run(batch, "set bridge " + name + " up"));
@@ -422,6 +433,7 @@ Result<LinkSummary> LinkOps::EnsureVlanInterface(const VlanInterface& wanted) {
   if (!plugged.ok()) return plugged;
   PODROUTE_ASSIGN_OR_RETURN(link, QueryLink(name));
   if (!link) return Status(StatusCode::kUnavailable, name + " went away");
+  SkipDuplicateDetection(name);
   NetlinkBatch batch;
   EncodeSetLinkFlags(batch, link->ifindex, IFF_UP);
   PODROUTE_RETURN_IF_ERROR(Run(batch, "set " + name + " up"));

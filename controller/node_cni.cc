@@ -104,7 +104,10 @@ Status NodeCni::RemoveConflist() {
 
 void NodeCni::SetConflist() {
   if (!installer_ || !ready_ || pod_cidrs_.empty()) return;
-  installer_->SetConflist(RenderConflist({.pod_cidrs = pod_cidrs_, .mtu = mtu_}));
+  installer_->SetConflist(RenderConflist({.pod_cidrs = pod_cidrs_,
+                                          .mtu = mtu_,
+                                          .network = options_.cni_network_name,
+                                          .data_dir = options_.cni_data_dir}));
 }
 
 void NodeCni::FindUplinks() {

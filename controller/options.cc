@@ -57,6 +57,10 @@ DEFINE_string(metrics_address, "127.0.0.1:9434",
 DEFINE_string(cni_bin_dir, "/opt/cni/bin", "where the CNI plugin is installed; empty: it is not");
 DEFINE_string(cni_conf_dir, "/etc/cni/net.d",
               "where the CNI network configuration is installed; empty: it is not");
+DEFINE_string(cni_network_name, podroute::kNetworkName,
+              "name of the CNI network; reservations of addresses are kept under it");
+DEFINE_string(cni_data_dir, podroute::kIpamDataDir,
+              "where reservations of addresses are kept, by network");
 DEFINE_string(cni_plugin, "",
               "the CNI plugin to install; empty: podroute-cni beside this executable");
 DEFINE_string(sysctl_dir, "/proc/sys",
@@ -89,6 +93,8 @@ const std::map<std::string, std::vector<std::string>>& FlagVerbs() {
         {"metrics_address", {"run"}},
         {"cni_bin_dir", {"run", "check", "cleanup"}},
         {"cni_conf_dir", {"run", "check", "cleanup"}},
+        {"cni_network_name", {"run", "check"}},
+        {"cni_data_dir", {"run", "check"}},
         {"cni_plugin", {"run"}},
         {"cni_mtu", {"run", "check"}},
         {"sysctl_dir", {"run"}},
@@ -419,6 +425,12 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
     return Wrong("--cni_" + std::string(path == &options.cni_bin_dir ? "bin" : "conf") +
                  "_dir=" + Printable(*path) + ": not an absolute path");
   }
+  options.cni_network_name = FLAGS_cni_network_name;
+  Status name = CheckNetworkName(options.cni_network_name);
+  if (!name.ok()) return name.WithContext("--cni_network_name");
+  options.cni_data_dir = FLAGS_cni_data_dir;
+  Status data_dir = CheckIpamDataDir(options.cni_data_dir);
+  if (!data_dir.ok()) return data_dir.WithContext("--cni_data_dir");
   // An IPv4 link carries at least 576 bytes' packets (RFC 791); a veth takes at most 65535.
   if (FLAGS_cni_mtu != "0") {
     PODROUTE_ASSIGN_OR_RETURN(options.cni_mtu,

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/ip_prefix.h"
 #include "base/status.h"
+#include "cni/conflist.h"
 #include "controller/flag_values.h"
 #include "controller/router_options.h"
 #include "k8sclient/config_loader.h"
@@ -40,9 +41,10 @@ struct Options {
   std::string metrics_address;                 // IP:PORT; empty: nothing is served.
   RouterOptions router;
   std::string cni_bin_dir, cni_conf_dir;  // Empty: that half is not installed.
-  std::string cni_plugin;                 // Empty: the one that came with this executable.
-  uint32_t cni_mtu = 0;                   // Bytes; 0: the uplink's.
-  std::string sysctl_dir;                 // Where kernel settings are written.
+  std::string cni_network_name = kNetworkName, cni_data_dir = kIpamDataDir;
+  std::string cni_plugin;  // Empty: the one that came with this executable.
+  uint32_t cni_mtu = 0;    // Bytes; 0: the uplink's.
+  std::string sysctl_dir;  // Where kernel settings are written.
 };
 
 // One flag as `podroute help` and docs/reference.md show it.

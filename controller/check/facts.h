@@ -70,6 +70,7 @@ struct HostFacts {
   std::vector<std::string> bridge_ports;
   std::optional<std::string> conflist;  // Its bytes.
   std::string first_conf;               // Of the CNI configurations the one that sorts first.
+  std::string network, data_dir;        // As the conflist should say.
   std::string conf_dir, bin_dir;        // Empty: not ours to look at.
   bool plugin_there = false;
   uint32_t wanted_mtu = 0;                // Of pods; 0: not known.

@@ -56,6 +56,8 @@ void GatherSysctls(HostFacts* host) {
 void GatherCniFiles(const Options& options, HostFacts* host, std::vector<Skipped>* skipped) {
   host->conf_dir = options.cni_conf_dir;
   host->bin_dir = options.cni_bin_dir;
+  host->network = options.cni_network_name;
+  host->data_dir = options.cni_data_dir;
   host->plugin_there = access((options.cni_bin_dir + "/podroute-cni").c_str(), X_OK) == 0;
   if (host->conf_dir.empty()) return;
   Result<std::string> text = ReadFile(host->conf_dir + "/10-podroute.conflist");

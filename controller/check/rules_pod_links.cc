@@ -30,7 +30,8 @@ void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
         {"ConflistMissing", Severity::kError, host.conf_dir + "/" + kOurs + " is not there",
          "the node stays NotReady, or another network's plugin starts its pods", kRestart});
   } else if (host.wanted_mtu != 0 &&
-             *host.conflist != RenderConflist({host.pod_cidrs, host.wanted_mtu})) {
+             *host.conflist !=
+                 RenderConflist({host.pod_cidrs, host.wanted_mtu, host.network, host.data_dir})) {
     findings->push_back({"ConflistEdited", Severity::kError,
                          host.conf_dir + "/" + kOurs + " is not as the agent writes it",
                          "pods get wrong addresses or a wrong MTU", kRestart});

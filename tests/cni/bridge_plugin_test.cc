@@ -48,6 +48,14 @@ TEST_F(BridgePluginTest, ThePodHasWhatTheResultSays) {
   EXPECT_EQ(Shell("cat /proc/sys/net/ipv6/conf/cni0/accept_ra"), "0\n");
 }
 
+// Else what others send to a pod that has not sent anything yet waits for two seconds: the kernel
+// asks for the pod's hardware address from the gateway's link-local address.
+TEST_F(BridgePluginTest, TheGatewaysLinkLocalAddressIsUsableAtOnce) {
+  TestPod pod;
+  MustAdd("a", pod, DualStack());
+  EXPECT_EQ(Shell("cat /proc/sys/net/ipv6/conf/cni0/accept_dad"), "0\n");
+}
+
 TEST_F(BridgePluginTest, TheHostEndSaysWhoseItIs) {
   TestPod pod;
   MustAdd("a", pod, V4(R"("hairpinMode":true,)"));

@@ -73,6 +73,7 @@ TEST_F(BridgeVlanTest, TheGatewayIsInTheVlanUnderTheReferencesName) {
   EXPECT_FALSE(Has(addresses, "10.100.0.1/24")) << addresses;
   EXPECT_TRUE(Has(Shell("ip -d link show cni0"), "vlan_filtering 1"));
   EXPECT_EQ(Shell("cat /proc/sys/net/ipv6/conf/cni0.100/accept_ra"), "0\n");
+  EXPECT_EQ(Shell("cat /proc/sys/net/ipv6/conf/cni0.100/accept_dad"), "0\n");
   EXPECT_EQ(VlansOf(HostEnd("a")), "1 Egress Untagged\n100 PVID Egress Untagged\n");
   for (const char* address : {"10.100.0.1", "10.100.0.3", "fd00:100::1", "fd00:100::3"}) {
     EXPECT_EQ(a.Try(std::string("ping -c1 -W5 ") + address), 0) << address;

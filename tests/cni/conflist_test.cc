@@ -58,6 +58,30 @@ TEST(ConflistTest, APodCidrIsRefusedExactlyWhereThePluginWouldRefuseIt) {
             "10.244.2.0/31 is too small for a gateway and pods; /30 is the smallest podCIDR");
 }
 
+TEST(ConflistTest, ReservationsAreWhereTheyAreToldToBe) {
+  std::string text = RenderConflist(
+      {.pod_cidrs = {P("10.244.2.0/24")}, .network = "cbr0", .data_dir = "/var/lib/cni/networks"});
+  EXPECT_TRUE(text.starts_with(R"({"cniVersion":"1.0.0","name":"cbr0","plugins":[)")) << text;
+  CniOr<NetConf> conf = ParseNetConf(EntryAsHandedOver(text));
+  ASSERT_TRUE(conf.ok()) << text;
+  EXPECT_EQ(conf->ipam.data_dir, "/var/lib/cni/networks");
+}
+
+TEST(ConflistTest, WhatCannotStandInItIsRefused) {
+  for (const char* name : {"cbr0", "kindnet", "k8s-pod_network.1"}) {
+    EXPECT_TRUE(CheckNetworkName(name).ok()) << name;
+  }
+  for (const char* name : {"", ".", "-a", "a b", "a/b", "a\"b", "../etc"}) {
+    EXPECT_FALSE(CheckNetworkName(name).ok()) << name;
+  }
+  for (const char* path : {"/", "/run/cni-ipam-state", "/var/lib/cni/networks/"}) {
+    EXPECT_TRUE(CheckIpamDataDir(path).ok()) << path;
+  }
+  for (const char* path : {"", "run", "./run", "/a b", "/a\"", "/a\\", "/a\n", "/\xc3\xa4"}) {
+    EXPECT_FALSE(CheckIpamDataDir(path).ok()) << path;
+  }
+}
+
 TEST(ConflistTest, TheSameSpecGivesTheSameBytes) {
   ConflistSpec spec{.pod_cidrs = {P("10.244.2.0/24"), P("fd00::/64")}, .mtu = 1450};
   EXPECT_EQ(RenderConflist(spec), RenderConflist(spec));

@@ -219,6 +219,13 @@ TEST_F(AgentCniTest, AnMtuThatIsToldIsTaken) {
   EXPECT_TRUE(ConflistHas(R"("mtu":1380)"));
 }
 
+TEST_F(AgentCniTest, ANetworkThatIsToldIsTaken) {
+  PutNodes({UsualNode(1), UsualNode(2)});
+  StartAgentAndWait({"--cni_network_name=cbr0", "--cni_data_dir=/var/lib/cni/networks"});
+  EXPECT_TRUE(ConflistHas(R"("name":"cbr0")"));
+  EXPECT_TRUE(ConflistHas(R"("dataDir":"/var/lib/cni/networks")"));
+}
+
 TEST_F(AgentCniTest, EmptyDirectoriesInstallNothing) {
   PutNodes({UsualNode(1), UsualNode(2)});
   StartAgentAndWait({"--cni_bin_dir=", "--cni_conf_dir="});

@@ -195,6 +195,13 @@ TEST_F(OptionsTest, Rule8BadInputGetsOneClearLine) {
       {{"run", "--cluster_cidr=a,b"}, "--cluster_cidr: \"a\" is not a prefix: it has no /length"},
       {{"run", "--cni_bin_dir=opt/cni"}, "--cni_bin_dir=opt/cni: not an absolute path"},
       {{"cleanup", "--cni_conf_dir=."}, "--cni_conf_dir=.: not an absolute path"},
+      {{"run", "--cni_network_name=a/b"},
+       "--cni_network_name: \"a/b\" must begin with a letter or digit and hold letters, digits, _ "
+       ". "
+       "- only"},
+      {{"run", "--cni_data_dir=var/lib"},
+       "--cni_data_dir: \"var/lib\" is not an absolute path of letters, digits, _ . - and /"},
+      {{"cleanup", "--cni_data_dir=/run"}, "--cni_data_dir is for run, check, not for cleanup"},
       {{"run", "--sysctl_dir=proc/sys"}, "--sysctl_dir=proc/sys: not an absolute path"},
       {{"cleanup", "--cni_mtu=1500"}, "--cni_mtu is for run, check, not for cleanup"},
       {{"run", "--cni_mtu=575"}, "--cni_mtu=575: not a whole number from 576 to 65535"},

@@ -32,7 +32,8 @@ usage: lab.sh [--name LAB] VERB   (the lab's name: $LAB_NAME, else "podroute")
   exec MACHINE|POD CMD...       run CMD there (a machine: a node, router, apiserver), with podroute
                                 in the PATH and KUBECONFIG set
   agent MACHINE start [FLAGS]|stop|kill|pid
-                                start podroute there, end it with SIGTERM or SIGKILL
+                                start podroute there, end it with SIGTERM or SIGKILL; with
+                                $PODROUTE_BIN set, that build of it
   router-daemon start|kill      BIRD or FRR on the router, with an operator's configuration
   apiserver start [FLAGS]|stop|kill
                                 the same for the API server; started again it has the same Nodes
@@ -159,10 +160,11 @@ down() {
   [[ ! -v lock ]] || exec {lock}<&-
   take_state
   local pid
-  pid=$(recall watcher) && [[ $pid != "$$" ]] && kill "$pid"
+  # Either may end between the two steps, which is no failure.
+  { pid=$(recall watcher) && [[ $pid != "$$" ]] && kill "$pid" 2>/dev/null; } || true
   # Killed while it came up, a lab may take a moment to say who it is.
   for _ in {1..200}; do
-    pid=$(recall holder) && kill -KILL "$pid" 2>/dev/null
+    { pid=$(recall holder) && kill -KILL "$pid" 2>/dev/null; } || true
     if flock -w 0.05 "$lock"; then
       rm -rf "$state"
       return 0

@@ -12,6 +12,7 @@ shift
 source "$state/config"
 declare -a agent_flags
 : "${name:?}" "${bin:?}" "${nodes:?}" "${mode:?}" "${backend:?}" "${dual_stack:?}"
+bin=${PODROUTE_BIN:-$bin}
 machines=$state/machines
 api_address=192.168.0.253
 # On a machine of the lab, which has a /run of its own; the rest of the file system is the real one's.

@@ -54,6 +54,8 @@ CheckFacts Sound() {
   host.pod_cidrs = {P("10.244.2.0/24")};
   host.wanted_mtu = 1500;
   host.conflist = RenderConflist({host.pod_cidrs, 1500});
+  host.network = "podroute";
+  host.data_dir = "/run/cni-ipam-state";
   host.conf_dir = "/etc/cni/net.d";
   host.bin_dir = "/opt/cni/bin";
   host.first_conf = "10-podroute.conflist";
