@@ -49,7 +49,7 @@ void PrintTo(const Misbehaviour& it, std::ostream* out) { *out << it.name; }
 
 // After "gone" it lists at once.
 std::vector<std::string> AList(const std::string& fault) {
-  return {"faults?watch=0&" + fault, "watches?action=gone"};
+  return {"faults?method=GET&watch=0&" + fault, "watches?action=gone"};
 }
 std::vector<std::string> AWatch(const std::string& fault) {
   return {"faults?watch=1&" + fault, "watches?action=drop"};
