@@ -22,8 +22,9 @@ constexpr int kForwardParts = 6;
 // reading would say by the time that its lines are entered.
 constexpr Duration kFreshReading = std::chrono::milliseconds(10);
 
+// Where FRR itself has them, not what the link /var/run leads to: not every image has that link.
 std::string Directory(const FrrOptions& options) {
-  return options.vty_socket_dir.empty() ? "/run/frr" : options.vty_socket_dir;
+  return options.vty_socket_dir.empty() ? "/var/run/frr" : options.vty_socket_dir;
 }
 
 Status NotAllowed() {
