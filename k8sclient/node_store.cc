@@ -6,12 +6,18 @@
 namespace podroute {
 namespace {
 
-// Heartbeats change nothing but the version: nobody needs to wake up for them.
-bool SameButVersion(const Node& held, Node& fresh) {
-  std::string version = std::exchange(fresh.resource_version, held.resource_version);
-  bool same = held == fresh;
-  fresh.resource_version = std::move(version);
-  return same;
+enum class Difference {
+  kNone,    // But for the version. Heartbeats: nobody needs to wake up for them.
+  kReport,  // What is said of the Node's network, by podroute mostly: no route depends on it.
+  kNode,
+};
+
+Difference Compare(const Node& held, Node fresh) {
+  fresh.resource_version = held.resource_version;
+  if (held == fresh) return Difference::kNone;
+  fresh.network_unavailable = held.network_unavailable;
+  fresh.startup_taint = held.startup_taint;
+  return held == fresh ? Difference::kReport : Difference::kNode;
 }
 
 }  // namespace
@@ -47,10 +53,10 @@ void NodeStore::Upsert(Node node, MonotonicTime arrived) {
   {
     std::lock_guard lock(mutex_);
     std::shared_ptr<const Node>& held = nodes_[node.name];
-    bool same = held && SameButVersion(*held, node);
+    Difference difference = held ? Compare(*held, node) : Difference::kNode;
     held = std::make_shared<const Node>(std::move(node));
-    if (same) return;
-    MarkChanged(arrived);
+    if (difference == Difference::kNone) return;
+    if (difference == Difference::kNode) MarkChanged(arrived);
   }
   if (on_change_) on_change_();
 }

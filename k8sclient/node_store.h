@@ -28,7 +28,8 @@ struct NodeSnapshot {
   uint64_t consistent_lists = 0;
   size_t listed = 0;  // Nodes in the last of them; events since then may have added some.
   // When the first byte of the oldest change that no earlier TakeSnapshot returned was read from
-  // the network; nullopt when nothing has changed since.
+  // the network; nullopt when nothing has changed since. What is said of a Node's network (its
+  // condition, the start-up taint) is no such change.
   std::optional<MonotonicTime> changed_at;
 };
 

@@ -95,6 +95,27 @@ TEST_F(NodeStoreTest, SnapshotSaysWhenTheOldestUnseenChangeArrived) {
   EXPECT_EQ(store_.TakeSnapshot().changed_at, At(8));
 }
 
+// Written by podroute itself, mostly: what somebody breaks at that moment is drift all the same.
+TEST_F(NodeStoreTest, WhatIsSaidOfANodesNetworkWakesButIsNoChangeOfTheNode) {
+  store_.Upsert(Named("a", "1"), At(1));
+  store_.TakeSnapshot();
+  Node said = Named("a", "2");
+  said.network_unavailable = {"False", "RouteCreated"};
+  store_.Upsert(said, At(2));
+  EXPECT_EQ(changes_, 2);
+  NodeSnapshot snapshot = store_.TakeSnapshot();
+  EXPECT_FALSE(snapshot.changed_at);
+  EXPECT_EQ(snapshot.nodes.at(0)->network_unavailable, said.network_unavailable);
+  said.startup_taint = 0;
+  store_.Upsert(said, At(3));
+  EXPECT_EQ(changes_, 3);
+  EXPECT_FALSE(store_.TakeSnapshot().changed_at);
+  said.pod_cidrs = {"10.0.0.0/24"};
+  said.startup_taint.reset();
+  store_.Upsert(said, At(4));
+  EXPECT_EQ(store_.TakeSnapshot().changed_at, At(4));
+}
+
 TEST_F(NodeStoreTest, SnapshotsDoNotChange) {
   store_.Upsert(Named("a", "1", "10.0.0.0/24"), At(1));
   NodeSnapshot before = store_.TakeSnapshot();
