@@ -35,6 +35,13 @@ Status CheckMac(const LinkDetails& link, const CniInterface* expected) {
                  (link.mac ? MacToString(*link.mac) : "(none)") + ", not " + expected->mac);
 }
 
+// Results have an MTU since 1.1.0.
+Status CheckMtu(const LinkDetails& link, const CniInterface* expected) {
+  if (expected == nullptr || expected->mtu == 0 || link.mtu == expected->mtu) return Status::Ok();
+  return Differs(link.name + " has an MTU of " + std::to_string(link.mtu) + ", not " +
+                 std::to_string(expected->mtu));
+}
+
 Status CheckUp(const LinkDetails& link) {
   return (link.flags & IFF_UP) != 0 ? Status::Ok() : Differs(link.name + " is down");
 }
@@ -114,6 +121,7 @@ Status CheckHost(const CniCall& call, LinkOps& ops) {
   if (!host_end) return Differs("there is no " + expected->name);
   PODROUTE_RETURN_IF_ERROR(CheckUp(*host_end));
   PODROUTE_RETURN_IF_ERROR(CheckMac(*host_end, expected));
+  PODROUTE_RETURN_IF_ERROR(CheckMtu(*host_end, expected));
   if (host_end->master != bridge->ifindex) {
     return Differs(expected->name + " is not in the bridge " + conf.bridge);
   }
@@ -127,13 +135,47 @@ Status CheckHost(const CniCall& call, LinkOps& ops) {
   return CheckGateway(conf, std::move(*bridge), ops);
 }
 
+// Forwarding, of the namespace and of what pods are received on.
 Status CheckSysctls(const CniCall& call) {
-  if (!call.conf.is_gateway) return Status::Ok();
-  for (const CniIp& ip : call.conf.prev_result->ips) {
-    std::string path = ip.address.address.is_v4() ? "/proc/sys/net/ipv4/ip_forward"
-                                                  : "/proc/sys/net/ipv6/conf/all/forwarding";
-    PODROUTE_ASSIGN_OR_RETURN(std::string value, ReadFile(path, 64));
-    if (value.empty() || value[0] == '0') return Differs(path + " is 0: pods reach nobody outside");
+  const NetConf& conf = call.conf;
+  if (!conf.is_gateway) return Status::Ok();
+  const std::string gateway =
+      conf.vlan != 0 ? VlanInterfaceName(conf.bridge, conf.vlan) : conf.bridge;
+  for (const CniIp& ip : conf.prev_result->ips) {
+    const bool v4 = ip.address.address.is_v4();
+    std::string own = v4 ? "/proc/sys/net/ipv4/conf/" : "/proc/sys/net/ipv6/conf/";
+    own.append(gateway).append("/forwarding");
+    for (const std::string& path : {std::string(v4 ? "/proc/sys/net/ipv4/ip_forward"
+                                                   : "/proc/sys/net/ipv6/conf/all/forwarding"),
+                                    own}) {
+      PODROUTE_ASSIGN_OR_RETURN(std::string value, ReadFile(path, 64));
+      if (value.empty() || value[0] == '0') {
+        return Differs(path + " is 0: pods reach nobody outside");
+      }
+    }
+  }
+  return Status::Ok();
+}
+
+// What prevResult itself must say, whatever the kernel has.
+Status CheckShape(const CniCall& call) {
+  const CniResult& expected = *call.conf.prev_result;
+  const std::string& name = call.args.interface;
+  const CniInterface* pod = FindExpected(expected, name, true);
+  if (pod == nullptr) return Differs("prevResult has no interface " + name + " in a sandbox");
+  if (pod->sandbox != call.args.netns) {
+    return Differs("prevResult has " + name + " in the sandbox " + pod->sandbox +
+                   ", not in CNI_NETNS=" + call.args.netns);
+  }
+  if (!call.conf.ipam.type.empty() && expected.ips.empty()) {
+    return Differs("prevResult has no addresses, and the network has an IPAM");
+  }
+  for (const CniIp& ip : expected.ips) {
+    if (!ip.interface || *ip.interface < 0) continue;
+    if (static_cast<size_t>(*ip.interface) >= expected.interfaces.size()) {
+      return Differs("prevResult has " + ip.address.ToString() + " on interface number " +
+                     std::to_string(*ip.interface) + ", of which there is none");
+    }
   }
   return Status::Ok();
 }
@@ -163,12 +205,13 @@ Status CheckPod(const CniCall& call, LinkOps& ops) {
   PODROUTE_ASSIGN_OR_RETURN(std::optional<LinkDetails> link, ops.FindLink(name));
   if (!link) return Differs("there is no " + name + " in the pod");
   PODROUTE_RETURN_IF_ERROR(CheckMac(*link, FindExpected(expected, name, true)));
+  PODROUTE_RETURN_IF_ERROR(CheckMtu(*link, FindExpected(expected, name, true)));
   if (call.conf.disable_container_interface) return Status::Ok();
   PODROUTE_RETURN_IF_ERROR(CheckUp(*link));
   PODROUTE_ASSIGN_OR_RETURN(std::vector<AddressDetails> present, ops.AddressesOf(link->ifindex));
   for (const CniIp& ip : expected.ips) {
     // Addresses of interfaces that chained plugins made are theirs to check.
-    if (ip.interface && static_cast<size_t>(*ip.interface) < expected.interfaces.size() &&
+    if (ip.interface && *ip.interface >= 0 &&
         expected.interfaces[static_cast<size_t>(*ip.interface)].name != name) {
       continue;
     }
@@ -187,10 +230,12 @@ CniProblem CheckAttachment(const CniCall& call, int netns) {
     return ToCniError(CniErrorCode::kCheckFailed, status,
                       "restarting the pod gives it its network anew");
   };
+  Status status = CheckShape(call);
+  if (!status.ok()) return failed(status);
   Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
   if (!netlink.ok()) return failed(netlink.status());
   LinkOps host(**netlink);
-  Status status = CheckHost(call, host);
+  status = CheckHost(call, host);
   if (status.ok()) status = CheckSysctls(call);
   if (!status.ok()) return failed(status);
   status = RunInNetns(netns, [&]() -> Status {

@@ -230,6 +230,10 @@ CniOr<CniResult> Attach(const CniCall& call, int netns, CniResult result, LinkOp
     if (!usable.ok()) return KernelError(usable);
   }
 
+  // Its MTU is the least of its ports', and may be another one since this one is among them.
+  if (Result<std::optional<LinkSummary>> now = QueryLink(conf.bridge); now.ok() && *now) {
+    bridge->mtu = (*now)->mtu;
+  }
   result.interfaces = {
       {conf.bridge, MacToString(bridge->mac), "", bridge->mtu},
       {plug->veth.host_name, MacToString(plug->veth.host_mac), "", plug->veth.mtu},

@@ -11,6 +11,7 @@ namespace podroute {
 namespace {
 
 constexpr char kDefaultDataDir[] = "/var/lib/cni/networks";  // The reference plugin's.
+constexpr int64_t kMinIpv6Mtu = 1280;                        // RFC 8200
 constexpr int64_t kMinMtu = 68;                              // RFC 791
 constexpr int64_t kMaxMtu = 65535;
 constexpr int64_t kMaxVlan = 4094;  // IEEE 802.1Q
@@ -304,6 +305,10 @@ void ReadValidAttachments(const JsonReader& reader, const JsonValue& document, N
     if (reader.Find(key) == nullptr) continue;
     conf.valid_attachments->clear();
     reader.Objects(key, [&](const JsonReader& element) {
+      for (const char* part : {"containerID", "ifname"}) {
+        // Half of one would be nobody's, and its pod lose its network.
+        if (element.String(part).empty()) element.Complain(part, "must be there and not empty");
+      }
       conf.valid_attachments->push_back({element.String("containerID"), element.String("ifname")});
     });
   }
@@ -356,6 +361,12 @@ CniOr<NetConf> ParseNetConf(std::string_view text) {
   ReadIpMasq(wanted, conf);
   ReadRuntimePortMappings(wanted, conf);
   ReadIpam(wanted, conf.ipam);
+  bool has_ipv6 =
+      std::any_of(conf.ipam.range_sets.begin(), conf.ipam.range_sets.end(),
+                  [](const RangeSet& set) { return !set.empty() && !set.front().first.is_v4(); });
+  if (has_ipv6 && conf.mtu != 0 && conf.mtu < kMinIpv6Mtu) {
+    wanted.Complain("mtu", "must be 0 or at least 1280, for a range is IPv6");
+  }
   if (conf.disable_container_interface && !conf.ipam.type.empty()) {
     wanted.Complain("disableContainerInterface", "cannot be set together with ipam");
   }

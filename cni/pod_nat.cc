@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/file.h"
 #include "cni/link_ops.h"
 #include "cni/link_query.h"
 #include "cni/nat_table.h"
@@ -181,6 +182,13 @@ CniProblem CheckPodNat(const CniCall& call, const std::string& interface) {
   if (!incomplete->empty()) {
     return Differs("the chain " + *incomplete +
                    " of the nftables table podroute-cni is not as it was made");
+  }
+  if (plan.localhost) {
+    const std::string path = "/proc/sys/net/ipv4/conf/" + interface + "/route_localnet";
+    Result<std::string> value = ReadFile(path, 64);
+    if (!value.ok() || !value->starts_with("1")) {
+      return Differs(path + " is not 1: nothing on this node reaches the hostPort at 127.0.0.1");
+    }
   }
   return std::nullopt;
 }

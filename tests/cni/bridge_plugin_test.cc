@@ -198,74 +198,6 @@ TEST_F(BridgePluginTest, SomebodyElsesAddressOnTheBridgeStaysUnlessForced) {
   EXPECT_TRUE(Has(addresses, "10.1.0.1/24")) << addresses;
 }
 
-TEST_F(BridgePluginTest, CheckSeesEachThingThatWasChanged) {
-  TestPod pod;
-  std::string conf = DualStack(R"("hairpinMode":true,)");
-  std::string result = MustAdd("a", pod, conf);
-  std::string host_end = HostVethName({"a", "eth0"});
-  auto check = [&] { return Call("CHECK", "a", pod.path(), After(conf, result)).output; };
-  EXPECT_EQ(check(), "");
-  EXPECT_TRUE(Has(Call("CHECK", "a", pod.path(), conf).output, "prevResult is missing"));
-
-  struct Case {
-    std::string spoil;
-    bool in_pod;
-    std::string mend;
-    const char* said;
-  };
-  const Case kCases[] = {
-      {"ip addr del 10.1.0.2/24 dev eth0", true,
-       "ip addr add 10.1.0.2/24 dev eth0 && ip route add default via 10.1.0.1",
-       "eth0 does not have 10.1.0.2/24"},
-      {"ip route del default", true, "ip route add default via 10.1.0.1",
-       "no route 0.0.0.0/0 via 10.1.0.1"},
-      {"ip -6 route del default", true, "ip -6 route add default via fd00:1::1", "no route ::/0"},
-      {"ip link set " + host_end + " nomaster", false,
-       "ip link set " + host_end + " master cni0 && bridge link set dev " + host_end +
-           " hairpin on",
-       "is not in the bridge"},
-      {"bridge link set dev " + host_end + " hairpin off", false,
-       "bridge link set dev " + host_end + " hairpin on", "hairpin"},
-      {"ip addr del 10.1.0.1/24 dev cni0", false, "ip addr add 10.1.0.1/24 dev cni0",
-       "cni0 does not have 10.1.0.1/24"},
-      {"echo 0 > /proc/sys/net/ipv4/ip_forward", false, "echo 1 > /proc/sys/net/ipv4/ip_forward",
-       "ip_forward is 0"},
-      {"mv " + dir_.path() + "/pods/10.1.0.2 " + dir_.path() + "/kept", false,
-       "mv " + dir_.path() + "/kept " + dir_.path() + "/pods/10.1.0.2", "10.1.0.2 is not reserved"},
-      {"echo 0 > /proc/sys/net/ipv6/conf/all/forwarding", false,
-       "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding", "forwarding is 0"},
-      {"ip link set eth0 address 02:00:00:00:00:99", true,
-       "ip link set eth0 address 0a:58:0a:01:00:02",
-       "eth0 has the hardware address 02:00:00:00:00:99, not 0a:58:0a:01:00:02"},
-      {"ip -6 addr del fd00:1::2/64 dev eth0", true,
-       "ip -6 addr add fd00:1::2/64 dev eth0 nodad && ip -6 route replace default via fd00:1::1",
-       "eth0 does not have fd00:1::2/64"},
-      {"ip link set " + host_end + " down", false, "ip link set " + host_end + " up", "is down"},
-  };
-  for (const Case& c : kCases) {
-    c.in_pod ? pod.Run(c.spoil) : Shell(c.spoil);
-    std::string said = check();
-    EXPECT_TRUE(Has(said, R"("code":103)")) << c.spoil << " -> " << said;
-    EXPECT_TRUE(Has(said, c.said)) << c.spoil << " -> " << said;
-    c.in_pod ? pod.Run(c.mend) : Shell(c.mend);
-    EXPECT_EQ(check(), "") << "after " << c.mend;
-  }
-}
-
-TEST_F(BridgePluginTest, CheckSeesThatEitherEndIsGone) {
-  TestPod renamed;
-  std::string result = MustAdd("a", renamed, V4());
-  renamed.Run("ip link set eth0 down && ip link set eth0 name eth9");
-  std::string said = Call("CHECK", "a", renamed.path(), After(V4(), result)).output;
-  EXPECT_TRUE(Has(said, "there is no eth0 in the pod")) << said;
-  TestPod unplugged;
-  result = MustAdd("b", unplugged, V4());
-  std::string host_end = HostVethName({"b", "eth0"});
-  Shell("ip link del " + host_end);
-  said = Call("CHECK", "b", unplugged.path(), After(V4(), result)).output;
-  EXPECT_TRUE(Has(said, "there is no " + host_end)) << said;
-}
-
 TEST_F(BridgePluginTest, GcRemovesWhatIsNotListedAndNothingElse) {
   TestPod a;
   TestPod b;
@@ -333,6 +265,36 @@ TEST_F(BridgePluginTest, AnMtuTooSmallForIpv6StillServesIpv4) {
     ExpectNothingLeft();
     Shell("ip link del br" + std::to_string(mtu));
   }
+}
+
+TEST_F(BridgePluginTest, AnMtuTooSmallForIpv6IsRefusedByNameWithAnIpv6Range) {
+  TestPod pod;
+  std::string conf = DualStack(R"("mtu":1279,)");
+  for (const CniAnswer& answer :
+       {Call("ADD", "a", pod.path(), conf), Call("STATUS", "", "", conf)}) {
+    EXPECT_NE(answer.exit_code, 0);
+    EXPECT_TRUE(Has(answer.output, "mtu: must be 0 or at least 1280")) << answer.output;
+  }
+  MustDel("a", pod.path(), conf);
+  MustAdd("a", pod, DualStack(R"("mtu":1280,)"));
+}
+
+TEST_F(BridgePluginTest, TheResultHasTheBridgesMtuAsItIsNow) {
+  TestPod first, second, third;
+  auto mtu_of_bridge = [&](const std::string& result) {
+    size_t at = result.find("\"mtu\":", result.find("\"cni0\""));
+    return "mtu " + result.substr(at + 6, result.find_first_of(",}", at) - at - 6) + " ";
+  };
+  std::string result = MustAdd("a", first, V4(R"("mtu":1400,)"));
+  EXPECT_TRUE(Has(Shell("ip link show cni0"), mtu_of_bridge(result))) << result;
+  MustDel("a", first.path(), V4(R"("mtu":1400,)"));
+  // Without a port the bridge has another one again.
+  result = MustAdd("b", second, V4(R"("mtu":1400,)"));
+  EXPECT_EQ(mtu_of_bridge(result), "mtu 1400 ");
+  EXPECT_TRUE(Has(Shell("ip link show cni0"), "mtu 1400 "));
+  result = MustAdd("c", third, V4(R"("mtu":1300,)"));
+  EXPECT_EQ(mtu_of_bridge(result), "mtu 1300 ");
+  EXPECT_TRUE(Has(Shell("ip link show cni0"), "mtu 1300 "));
 }
 
 TEST_F(BridgePluginTest, ANameThatTheKernelWouldReplaceMakesNoLink) {
@@ -463,8 +425,13 @@ TEST_F(BridgePluginTest, DelAndGcMindOnlyWhatTheyNeed) {
 TEST_F(BridgePluginTest, GcRefusesAListThatItCannotRead) {
   TestPod pod;
   MustAdd("a", pod, V4());
-  for (const char* list : {R"("cni.dev/valid-attachments":{},)",
-                           R"("cni.dev/valid-attachments":[{"containerID":7}],)", ""}) {
+  for (const char* list :
+       {R"("cni.dev/valid-attachments":{},)", R"("cni.dev/valid-attachments":[{"containerID":7}],)",
+        // Half of one would be nobody's.
+        R"("cni.dev/valid-attachments":[{"containerID":"a"}],)",
+        R"("cni.dev/valid-attachments":[{"ifname":"eth0"}],)",
+        R"("cni.dev/valid-attachments":[{"containerID":"a","ifname":""}],)",
+        R"("cni.dev/valid-attachments":[{}],)", ""}) {
     CniAnswer answer = Call("GC", "", "", V4(list));
     EXPECT_TRUE(Has(answer.output, "\"code\":7")) << list << answer.output;
     EXPECT_TRUE(Has(answer.output, "valid-attachments")) << list << answer.output;
