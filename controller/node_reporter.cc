@@ -14,11 +14,10 @@ constexpr Duration kForbiddenAgain = std::chrono::minutes(10);
 
 }  // namespace
 
-std::optional<bool> WantedCondition(const Node& self, bool works, bool made_false_by_us) {
+std::optional<bool> WantedCondition(const Node& self, bool works) {
   bool is_false = self.network_unavailable && self.network_unavailable->status == "False";
   if (works) return is_false ? std::nullopt : std::optional<bool>(true);
-  bool ours = is_false && made_false_by_us && self.network_unavailable->reason == "RouteCreated";
-  return ours ? std::optional<bool>(false) : std::nullopt;
+  return is_false && self.network_unavailable->ours ? std::optional<bool>(false) : std::nullopt;
 }
 
 NodeReporter::NodeReporter(HttpTransport& transport, Clock& clock, std::string host)
@@ -119,23 +118,27 @@ bool NodeReporter::Work(std::unique_lock<std::mutex>& lock) {
 
 NodeReporter::Known* NodeReporter::NextDue(Kind& kind,
                                            const std::function<bool(const Known&)>& has_to) {
-  MonotonicTime now = clock_.Now();
+  MonotonicTime next = clock_.Now();
+  Known* found = nullptr;
   for (auto at = kind.due.begin(); at != kind.due.end();) {
     auto known = nodes_.find(at->first);
-    if (known != nodes_.end() && at->second > now) {
+    bool later = at->second > next || (found != nullptr && at->second == next);
+    if (known != nodes_.end() && later) {
       ++at;
     } else if (known != nodes_.end() && has_to(known->second)) {
-      return &known->second;
+      found = &known->second;
+      next = at->second;
+      ++at;
     } else {
       at = kind.due.erase(at);
     }
   }
-  return nullptr;
+  return found;
 }
 
 // What has been written and is not seen yet needs no second time.
 std::optional<bool> NodeReporter::ConditionToWrite(const Known& known) const {
-  std::optional<bool> wanted = WantedCondition(*known.node, known.works, known.made_false);
+  std::optional<bool> wanted = WantedCondition(*known.node, known.works);
   bool written = known.condition_written_for == known.node && known.condition_written == wanted;
   return written ? std::nullopt : wanted;
 }
@@ -167,7 +170,6 @@ bool NodeReporter::WriteCondition(std::unique_lock<std::mutex>& lock) {
   Succeeded(condition_);
   auto at = nodes_.find(name);  // It may be gone by now.
   if (at == nodes_.end()) return true;
-  at->second.made_false = works;
   at->second.condition_written_for = node;
   at->second.condition_written = works;
   return true;

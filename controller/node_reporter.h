@@ -26,10 +26,10 @@
 namespace podroute {
 
 // What the condition should be made; nullopt: it is left as it is. It is made False when the
-// network works and it is not False yet, whoever made it so. It is made True only where it says
-// RouteCreated and was made False by this process: another program's False (CalicoIsUp,
-// FlannelIsUp) is never touched. Pure.
-std::optional<bool> WantedCondition(const Node& self, bool works, bool made_false_by_us);
+// network works and it is not False yet, whoever made it so. It is made True only where podroute
+// made it False, in whichever process: another program's False (CalicoIsUp, FlannelIsUp) is never
+// touched. Pure.
+std::optional<bool> WantedCondition(const Node& self, bool works);
 
 // Since the start; read on any thread.
 struct ReporterCounts {
@@ -89,7 +89,6 @@ class NodeReporter {
     std::shared_ptr<const Node> node;
     bool works = false;
     std::optional<MonotonicTime> broken_since;
-    bool made_false = false;
     std::shared_ptr<const Node> condition_written_for, taint_removed_for;
     std::optional<bool> condition_written;
   };
@@ -100,7 +99,8 @@ class NodeReporter {
   bool WriteCondition(std::unique_lock<std::mutex>& lock);
   bool RemoveTaint(std::unique_lock<std::mutex>& lock);
   bool WriteEvent(std::unique_lock<std::mutex>& lock);
-  // The next Node that a kind has to write about; the others are done with.
+  // Of the Nodes that a kind has to write about now, the one that has waited longest; those that it
+  // need not write about are done with.
   Known* NextDue(Kind& kind, const std::function<bool(const Known&)>& has_to);
   std::optional<bool> ConditionToWrite(const Known& known) const;
   void Failed(Kind& kind, const std::string& node, const ApiError& error);

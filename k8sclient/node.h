@@ -21,9 +21,14 @@ inline constexpr size_t kMaxFieldBytes = 256;  // Any other text; longer ones ar
 // us.
 inline constexpr char kStartupTaint[] = "podroute.io/network-unavailable";
 
+// How the messages of conditions that podroute writes begin: the reasons are also those of
+// Kubernetes' own route controller.
+inline constexpr char kConditionMark[] = "podroute: ";
+
 struct NetworkUnavailableCondition {
   std::string status;  // "True", "False", "Unknown"
   std::string reason;
+  bool ours = false;  // Its message begins with kConditionMark.
   bool operator==(const NetworkUnavailableCondition&) const = default;
 };
 

@@ -54,6 +54,7 @@ constexpr Field kFields[] = {
     {P::kCondition, "type", P::kConditionType},
     {P::kCondition, "status", P::kConditionStatus},
     {P::kCondition, "reason", P::kConditionReason},
+    {P::kCondition, "message", P::kConditionMessage},
     {P::kErrorDetails, "retryAfterSeconds", P::kErrorRetry},
     {P::kErrorDetails, "causes", P::kErrorCauses},
     {P::kErrorCause, "reason", P::kErrorCauseReason},
@@ -130,6 +131,7 @@ bool NodeSax::Enter(JsonPlace place) {
     type_.clear();
     text_.clear();
     reason_.clear();
+    ours_ = false;
   }
   return true;
 }
@@ -267,6 +269,9 @@ void NodeSax::SetText(JsonPlace place, std::string_view text) {
     case P::kConditionReason:
       reason_ = Cut(text);
       break;
+    case P::kConditionMessage:
+      ours_ = text.starts_with(kConditionMark);
+      break;
     case P::kErrorMessage:
       object.error.message = std::string(text.substr(0, 1024));
       break;
@@ -377,7 +382,7 @@ void NodeSax::EndAddress() {
 
 void NodeSax::EndCondition() {
   if (type_ == "NetworkUnavailable") {
-    object.node.network_unavailable = NetworkUnavailableCondition{text_, reason_};
+    object.node.network_unavailable = NetworkUnavailableCondition{text_, reason_, ours_};
   }
 }
 

@@ -63,6 +63,7 @@ enum class JsonPlace : uint8_t {
   kConditionType,
   kConditionStatus,
   kConditionReason,
+  kConditionMessage,
   kErrorMessage,
   kErrorReason,
   kErrorCode,
@@ -144,7 +145,8 @@ class NodeSax {
   bool skipped_ = false;  // What ends next is an object or array that means nothing to us.
   JsonPlace next_ = JsonPlace::kSkip;            // The value of the key just read.
   std::string pod_cidr_, type_, text_, reason_;  // Of the address or condition under way.
-  size_t taints_ = 0;                            // Seen so far.
+  bool ours_ = false;
+  size_t taints_ = 0;  // Seen so far.
   std::string failure_;
 };
 

@@ -78,8 +78,8 @@ std::string RenderNetworkCondition(bool works, WallTime now) {
     Put(writer, "status", works ? "False" : "True");
     Put(writer, "reason", works ? "RouteCreated" : "NoRouteCreated");
     Put(writer, "message",
-        works ? "podroute: the node's pod network is in place"
-              : "podroute: the node's routes could not be made");
+        std::string(kConditionMark) +
+            (works ? "the node's pod network is in place" : "the node's routes could not be made"));
     Put(writer, "lastHeartbeatTime", Time(now));
     Put(writer, "lastTransitionTime", Time(now));
     writer.EndObject();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -19,19 +20,16 @@ namespace {
 
 using std::chrono::seconds;
 
-// One second and its jitter, at most; the Node that was refused waits for one second more.
-constexpr seconds kFirstRest(2);
-
-Node WithCondition(const std::string& status, const std::string& reason) {
+Node WithCondition(const std::string& status, const std::string& reason, bool ours) {
   Node node;
-  if (!status.empty()) node.network_unavailable = NetworkUnavailableCondition{status, reason};
+  if (!status.empty()) node.network_unavailable = NetworkUnavailableCondition{status, reason, ours};
   return node;
 }
 
 TEST(WantedConditionTest, OnlyOursBecomesTrueAndOnlyWhatIsNotFalseBecomesFalse) {
   struct Case {
     const char *status, *reason;
-    bool works, made_false_by_us;
+    bool works, ours;
     std::optional<bool> wanted;
   } cases[] = {
       {"", "", true, false, true},
@@ -42,13 +40,12 @@ TEST(WantedConditionTest, OnlyOursBecomesTrueAndOnlyWhatIsNotFalseBecomesFalse) 
       {"False", "CalicoIsUp", true, false, std::nullopt},
       {"False", "RouteCreated", false, true, false},
       {"False", "RouteCreated", false, false, std::nullopt},
-      {"False", "FlannelIsUp", false, true, std::nullopt},
+      {"False", "FlannelIsUp", false, false, std::nullopt},
       {"True", "NoRouteCreated", false, true, std::nullopt},
       {"", "", false, false, std::nullopt},
   };
   for (const Case& c : cases) {
-    EXPECT_EQ(WantedCondition(WithCondition(c.status, c.reason), c.works, c.made_false_by_us),
-              c.wanted)
+    EXPECT_EQ(WantedCondition(WithCondition(c.status, c.reason, c.ours), c.works), c.wanted)
         << c.status << " " << c.reason << " works=" << c.works;
   }
 }
@@ -129,10 +126,11 @@ class NodeReporterTest : public ::testing::Test {
     node->name = name;
     return node;
   }
-  // As the API server tells it once the condition is written.
-  static std::shared_ptr<Node> Told(const Node& node, const std::string& status) {
+  // As the API server tells it once the condition is written, by podroute or by somebody else.
+  static std::shared_ptr<Node> Told(const Node& node, const std::string& status, bool ours = true) {
     auto told = std::make_shared<Node>(node);
-    told->network_unavailable = {status, status == "False" ? "RouteCreated" : "NoRouteCreated"};
+    const char* reason = status == "False" ? "RouteCreated" : "NoRouteCreated";
+    told->network_unavailable = {status, reason, ours};
     return told;
   }
 
@@ -141,6 +139,16 @@ class NodeReporterTest : public ::testing::Test {
     auto end = std::chrono::steady_clock::now() + seconds(30);
     while (counter != value && std::chrono::steady_clock::now() < end) std::this_thread::yield();
     EXPECT_EQ(counter, value);
+  }
+
+  // The same of all that has been asked so far.
+  void AwaitAnswers() {
+    const ReporterCounts::Writes& writes = reporter_.counts().condition;
+    auto end = std::chrono::steady_clock::now() + seconds(30);
+    while (writes.ok + writes.failed != api_.asked() && std::chrono::steady_clock::now() < end) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(writes.ok + writes.failed, api_.asked());
   }
 
   FakeClock clock_;
@@ -161,7 +169,7 @@ TEST_F(NodeReporterTest, EachNodeThatWorksGetsItsConditionOnce) {
 
 TEST_F(NodeReporterTest, OnlyWhatIsBrokenForAWhileAndWasOursBecomesTrue) {
   auto ours = MakeNode("ours");
-  auto others = Told(*MakeNode("others"), "False");
+  auto others = Told(*MakeNode("others"), "False", false);
   reporter_.Update({{ours, true}, {others, true}});
   api_.Await(1);
   auto told = Told(*ours, "False");
@@ -183,22 +191,38 @@ TEST_F(NodeReporterTest, OnlyWhatIsBrokenForAWhileAndWasOursBecomesTrue) {
   EXPECT_EQ(api_.Await(5).back(), Patch("ours"));
 }
 
-TEST_F(NodeReporterTest, ANodeThatIsRefusedHoldsNoOtherUp) {
+// What another process of podroute's has written is podroute's all the same.
+TEST_F(NodeReporterTest, WhatAnEarlierProcessMadeFalseBecomesTrueToo) {
+  auto node = Told(*MakeNode("a"), "False");
+  reporter_.Update({{node, false}});
+  clock_.Advance(NodeReporter::kGrace);
+  reporter_.Update({{node, false}, {MakeNode("b"), true}});
+  std::vector<std::string> asked = api_.Await(2);
+  EXPECT_EQ((std::set<std::string>{asked[0], asked[1]}),
+            (std::set<std::string>{Patch("a") + " True", Patch("b")}));
+}
+
+TEST_F(NodeReporterTest, NodesThatAreRefusedHoldNoOtherUp) {
   api_.Answer(Patch("a"), 422);
-  auto a = MakeNode("a"), b = MakeNode("b");
-  reporter_.Update({{a, true}, {b, true}});
-  Await(reporter_.counts().condition.failed, 1);
-  // When the kind may be tried again it is the others' turn.
-  clock_.Advance(kFirstRest);
-  auto c = MakeNode("c");
-  reporter_.Update({{a, true}, {b, true}, {c, true}});
-  std::vector<std::string> asked = api_.Await(3);
-  EXPECT_EQ(asked[1], Patch("b"));
-  EXPECT_EQ(asked[2], Patch("c"));
-  Await(reporter_.counts().condition.ok, 2);
-  clock_.Advance(seconds(1));
-  reporter_.Update({{a, true}, {b, true}, {c, true}, {Told(*MakeNode("d"), "False"), true}});
-  EXPECT_EQ(api_.Await(4).back(), Patch("a"));
+  api_.Answer(Patch("b"), 422);
+  auto a = MakeNode("a"), b = MakeNode("b"), c = MakeNode("c"), d = MakeNode("d");
+  reporter_.Update({{a, true}, {b, true}, {c, true}, {d, true}});
+  // Each turn that fails leaves the next one to another.
+  std::vector<std::string> asked = api_.Await(1);
+  for (int turn = 0; turn < 3; ++turn) {
+    AwaitAnswers();
+    clock_.Advance(std::chrono::minutes(2));
+    auto wakes = Told(*MakeNode("e" + std::to_string(turn)), "False");
+    reporter_.Update({{a, true}, {b, true}, {c, true}, {d, true}, {wakes, true}});
+    asked = api_.Await(asked.size() + 1);
+  }
+  AwaitAnswers();
+  asked = api_.Await(1);
+  EXPECT_EQ(std::count(asked.begin(), asked.end(), Patch("c")), 1);
+  EXPECT_EQ(std::count(asked.begin(), asked.end(), Patch("d")), 1);
+  EXPECT_EQ(reporter_.counts().condition.ok, 2u);
+  // And those that were refused are tried again.
+  EXPECT_GE(asked.size(), 5u);
 }
 
 TEST_F(NodeReporterTest, ANodeThatIsGoneIsForgottenAndDelaysNobody) {

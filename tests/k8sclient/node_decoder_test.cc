@@ -215,6 +215,11 @@ TEST(NodeDecoderTest, ReadsDeletionAndNetworkUnavailable) {
   ASSERT_TRUE(node.network_unavailable);
   EXPECT_EQ(node.network_unavailable->status, "False");
   EXPECT_EQ(node.network_unavailable->reason, "RouteCreated");
+  EXPECT_FALSE(node.network_unavailable->ours);
+  node = Only(R"({"metadata":{"name":"a"},"status":{"conditions":[)"
+              R"({"type":"NetworkUnavailable","message":"podroute: the node's pod network"},)"
+              R"({"type":"Ready","message":"kubelet is posting ready status"}]}})");
+  EXPECT_TRUE(node.network_unavailable.value().ours);
   EXPECT_FALSE(Only(R"({"metadata":{"name":"a","deletionTimestamp":null}})").deleting);
 }
 
