@@ -82,8 +82,12 @@ void HostAgent::StopThreads() {
 
 void HostAgent::AfterPass(const PassReport& report) {
   const Reconciler& reconciler = keeper_->reconciler();
+  for (NodeEvent& event : pass_events_.After(report, reconciler.refused(), keeper_->shadowed())) {
+    reporter_.Happened(std::move(event));
+  }
+  if (!report.synced) return;
   // Before the first pod may start: what it begins unmasqueraded stays so.
-  masquerader_->Update(reconciler.self(), reconciler.refused(), PodNetworks(report));
+  masquerader_->Update(reconciler.self(), reconciler.refused(), PodNetworks());
   if (report.usable) status_->SetReady();
   if (report.usable && !std::exchange(usable_, true) && !report.in_place) {
     LOG(WARNING) << "routes are there but for some that failed, pods may start routes="
@@ -95,9 +99,6 @@ void HostAgent::AfterPass(const PassReport& report) {
   } else {
     reporter_.Update({});
   }
-  for (NodeEvent& event : pass_events_.After(report, reconciler.refused(), keeper_->shadowed())) {
-    reporter_.Happened(std::move(event));
-  }
   if (reconciler.local()) {
     cni_->Update(reconciler.self(), reconciler.refused(), *reconciler.local(), usable_);
   }
@@ -105,11 +106,11 @@ void HostAgent::AfterPass(const PassReport& report) {
 
 // Where pods' own addresses are known. Without --cluster_cidr these are all nodes' pod networks,
 // with those that are gone as long as it has to be confirmed.
-std::vector<IpPrefix> HostAgent::PodNetworks(const PassReport& report) const {
+std::vector<IpPrefix> HostAgent::PodNetworks() const {
   if (!options_.cluster_cidrs.empty()) return options_.cluster_cidrs;
   std::vector<IpPrefix> networks = keeper_->reconciler().pod_networks();
-  if (report.withheld == 0) return networks;
-  for (const Route& route : keeper_->reconciler().actual()) networks.push_back(route.dst);
+  const std::vector<IpPrefix>& withheld = keeper_->reconciler().withheld();
+  networks.insert(networks.end(), withheld.begin(), withheld.end());
   return networks;
 }
 

@@ -51,7 +51,7 @@ class HostAgent {
   Status Start();
   void StopThreads();
   void AfterPass(const PassReport& report);
-  std::vector<IpPrefix> PodNetworks(const PassReport& report) const;
+  std::vector<IpPrefix> PodNetworks() const;
 
   const Options options_;
   HttpTransport& transport_;

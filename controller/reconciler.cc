@@ -85,13 +85,13 @@ PassReport Reconciler::RunPass() {
   Guard(&plan, nodes_, &report);
   const bool none_desired = desired.routes.empty();
   Carry(plan, &desired.routes, &report);
-  report.usable = none_desired ? !LinkIsDown() : !AllFailed(desired.routes);
+  report.usable = !report.cancelled && (none_desired ? !LinkIsDown() : !AllFailed(desired.routes));
 
   if (nodes_.changed_at) {
     report.event_latency = world_.clock->Now() - *nodes_.changed_at;
     nodes_.changed_at.reset();
   }
-  report.in_place = retries_.size() == 0 && report.withheld == 0;
+  report.in_place = retries_.size() == 0 && report.withheld == 0 && !report.cancelled;
   report.next_in = retries_.NextIn();
   settled_ = report.in_place;
   return report;
@@ -141,8 +141,12 @@ void Reconciler::Guard(RoutePlan* plan, const NodeSnapshot& nodes, PassReport* r
                     .owned = actual_->size(),
                     .deletes = plan->deletes,
                     .consistent_lists = nodes.consistent_lists});
+  withheld_.clear();
   if (decision == DeleteGuard::Decision::kProceed) return;
   report->withheld = plan->deletes;
+  for (const RouteChange& change : plan->changes) {
+    if (change.action == RouteAction::kDelete) withheld_.push_back(change.route.dst);
+  }
   *plan = WithoutDeletes(std::move(*plan));
   if (decision == DeleteGuard::Decision::kAsk) {
     LOG(WARNING) << "deletes withheld until a second, consistent list confirms them deletes="
@@ -174,6 +178,7 @@ void Reconciler::Account(const RouteResult& result, PassReport* report) {
   bool loud = ++logged_ <= kMaxLinesPerPass;
   if (result.status.code() == StatusCode::kCancelled) {
     ++report->failed;  // We were told to stop, which is said elsewhere.
+    report->cancelled = true;
     return;
   }
   if (!result.status.ok()) {
@@ -183,7 +188,8 @@ void Reconciler::Account(const RouteResult& result, PassReport* report) {
                        change.route.dst.ToString() + ": " + result.status.message();
     if (report->first_error.empty()) report->first_error = line;
     if (retries_.Failed(change.route.dst, result.status) && loud) {
-      report->failures.push_back({change.route.node, std::move(line)});
+      const bool is_gone = change.action == RouteAction::kDelete;
+      report->failures.push_back({is_gone ? "" : change.route.node, std::move(line)});
       LOG(ERROR) << "route failed action=" << RouteActionName(change.action) << " "
                  << Describe(change.route) << " reason=" << StatusCodeName(result.status.code())
                  << " error=\"" << result.status.message() << "\"";

@@ -39,7 +39,7 @@ struct ReconcilerWorld {
 
 // A route that could not be made or removed.
 struct RouteFailure {
-  std::string node;  // Whose podCIDR it is; empty: of none that there is now.
+  std::string node;  // Whose podCIDR it is; empty: of none any more.
   std::string message;
 };
 
@@ -54,6 +54,7 @@ struct PassReport {
   // NotReady.
   bool usable = false;
   size_t added = 0, replaced = 0, deleted = 0, failed = 0, withheld = 0;
+  bool cancelled = false;  // It was cut off: neither in_place nor usable says anything.
   // What was changed had been right before: no Node and no link has changed, nothing waited.
   bool is_repair = false;
   std::map<StatusCode, size_t> errors;    // Of changes that failed; none for those we cancelled.
@@ -101,6 +102,8 @@ class Reconciler {
   // Destinations whose change has failed and is tried again.
   const RetrySet& retries() const { return retries_; }
   const std::vector<Refusal>& refused() const { return refused_; }
+  // Destinations whose deletion waits for a second list.
+  const std::vector<IpPrefix>& withheld() const { return withheld_; }
   // Of all nodes, see DesiredResult.
   const std::vector<IpPrefix>& pod_networks() const { return pod_networks_; }
   const std::optional<LocalNetwork>& local() const { return local_; }
@@ -129,6 +132,7 @@ class Reconciler {
   NodeSnapshot nodes_;
   std::vector<Refusal> refused_;
   std::vector<IpPrefix> pod_networks_;
+  std::vector<IpPrefix> withheld_;
   DeleteGuard guard_;
   RetrySet retries_;
   Backoff read_backoff_;

@@ -192,7 +192,10 @@ void RouteKeeper::Pass() {
 }
 
 void RouteKeeper::NoticeInPlace(const PassReport& report) {
-  if (!report.synced) return;
+  if (!report.synced) {
+    if (report.read_error && setup_.after_pass) setup_.after_pass(report);
+    return;
+  }
   if (report.event_latency) {
     VLOG(1) << "pass event_to_route_us="
             << std::chrono::duration_cast<std::chrono::microseconds>(*report.event_latency).count();

@@ -13,8 +13,8 @@ namespace podroute {
 namespace {
 
 // A daemon's whole configuration is entered for one route or for a thousand: the first change at
-// once, what comes within this time after it together. Events of 1.2 s are five changes at most.
-constexpr Duration kDaemonGap = std::chrono::milliseconds(300);
+// once, what comes within this time after it together. Events of 1.5 s are five changes at most.
+constexpr Duration kDaemonGap = std::chrono::milliseconds(400);
 constexpr Duration kBeginAgain = std::chrono::seconds(1);
 
 }  // namespace
@@ -55,7 +55,7 @@ Status RouterAgent::Start(const std::string& pod_namespace, HttpTransport* elect
   PODROUTE_ASSIGN_OR_RETURN(status_, AgentStatus::Create(*loop_, clock_, options_));
   status_->metrics().SetWatchSource([this] { return feed_.state(); }, clock_);
   status_->metrics().SetReporterSource(reporter_.counts());
-  status_->metrics().SetLeader(false);
+  if (election != nullptr) status_->metrics().SetLeader(false);
   PODROUTE_ASSIGN_OR_RETURN(permit_wakeup_, Wakeup::Create(*loop_, [this] { OnPermit(); }));
   PODROUTE_ASSIGN_OR_RETURN(begin_timer_, Timer::Create(*loop_, [this] { BeginTerm(); }));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { OnNodes(); }));
@@ -132,7 +132,8 @@ void RouterAgent::StopThreads() {
 void RouterAgent::OnNodes() {
   if (keeper_) {
     keeper_->PassDue();
-  } else if (feed_.state().lists > 0) {
+  } else if (NodeSnapshot nodes = feed_.Take(); nodes.synced) {
+    status_->metrics().SetSynced(nodes.nodes.size());
     status_->SetReady();  // To take over, should it come to that.
   }
 }
@@ -145,7 +146,7 @@ void RouterAgent::OnPermit() {
   reporter_.Update({});  // The next leader's now.
   pass_events_ = PassEvents("");
   permit_ = std::move(permit);
-  status_->metrics().SetLeader(permit_ != nullptr);
+  if (elector_) status_->metrics().SetLeader(permit_ != nullptr);
   begin_timer_->Disarm();
   if (permit_) BeginTerm();
 }
@@ -188,6 +189,7 @@ Result<std::unique_ptr<RouteKeeper>> RouterAgent::MakeKeeper() {
 }
 
 void RouterAgent::AfterPass(const PassReport& report) {
+  if (!permit_ || !permit_->open()) return;  // The next leader's now.
   if (report.usable) status_->SetReady();
   const Reconciler& reconciler = keeper_->reconciler();
   if (report.synced) {

@@ -221,6 +221,55 @@ TEST_F(ReconcilerTest, Rule4AMassDeletionThatTheSecondListDeniesNeverHappens) {
   EXPECT_EQ(backend_.world.size(), 30u);
 }
 
+TEST_F(ReconcilerTest, WhatIsWithheldIsKnownWhateverElseFails) {
+  List(1, 30);
+  reconciler_->RunPass();
+  EXPECT_TRUE(reconciler_->withheld().empty());
+  backend_.failures[Dst("10.0.40.0/24")] = Status(StatusCode::kAlreadyExists, "no");
+  List(1, 5);
+  Upsert(MakeNode(40));
+  EXPECT_EQ(reconciler_->RunPass().failed, 1u);
+  EXPECT_EQ(reconciler_->withheld().size(), 25u);
+  EXPECT_EQ(reconciler_->withheld().front(), Dst("10.0.6.0/24"));
+  List(1, 30, /*consistent=*/true);
+  reconciler_->RunPass();
+  EXPECT_TRUE(reconciler_->withheld().empty());
+}
+
+// Who has lost the Lease knows no longer what is there.
+TEST_F(ReconcilerTest, APassThatIsCutOffSaysNothingGood) {
+  backend_.failures[Dst("10.0.2.0/24")] = Status(StatusCode::kCancelled, "no longer allowed");
+  List(1, 3);
+  PassReport report = reconciler_->RunPass();
+  EXPECT_TRUE(report.cancelled);
+  EXPECT_FALSE(report.in_place);
+  EXPECT_FALSE(report.usable);
+  EXPECT_TRUE(report.failures.empty());
+  backend_.failures.clear();
+  report = reconciler_->RunPass();
+  EXPECT_TRUE(report.in_place && report.usable && !report.cancelled);
+}
+
+TEST_F(ReconcilerTest, AFailureIsTheNodesWhoseRouteItIs) {
+  backend_.failures[Dst("10.0.2.0/24")] = Status(StatusCode::kUnavailable, "no");
+  List(1, 3);
+  PassReport report = reconciler_->RunPass();
+  ASSERT_EQ(report.failures.size(), 1u);
+  EXPECT_EQ(report.failures[0].node, "n2");
+  EXPECT_EQ(report.failures[0].message, "add 10.0.2.0/24: no");
+  // Once; and of a Node that is gone nobody's.
+  clock_.Advance(milliseconds(100));
+  EXPECT_TRUE(reconciler_->RunPass().failures.empty());
+  backend_.failures.clear();
+  clock_.Advance(milliseconds(200));
+  reconciler_->RunPass();
+  backend_.failures[Dst("10.0.3.0/24")] = Status(StatusCode::kUnavailable, "no");
+  List(1, 2);
+  report = reconciler_->RunPass();
+  ASSERT_EQ(report.failures.size(), 1u);
+  EXPECT_EQ(report.failures[0].node, "");
+}
+
 TEST_F(ReconcilerTest, Rule4AddsAndReplacesGoOnWhileDeletesWait) {
   List(1, 30);
   reconciler_->RunPass();
