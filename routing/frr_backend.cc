@@ -236,9 +236,18 @@ Status FrrBackend::Verify(Work& work, bool deletes_too) {
 void FrrBackend::TakeBack(Work& work, MonotonicTime deadline) {
   RouteDelta& delta = work.delta;
   auto incomplete = [](const Status& status) {
-    // Those refused were not entered, and one who is told to stop, or may not, does no more.
-    return !status.ok() && status.code() != StatusCode::kRefused &&
-           status.code() != StatusCode::kCancelled;
+    switch (status.code()) {
+      case StatusCode::kOk:
+      // Not entered: FRR's refusals, and what is the operator's or no route of ours.
+      case StatusCode::kRefused:
+      case StatusCode::kAlreadyExists:
+      case StatusCode::kInvalidArgument:
+      // Who is told to stop, or may not go on, does no more.
+      case StatusCode::kCancelled:
+        return false;
+      default:
+        return true;
+    }
   };
   if (std::none_of(delta.statuses.begin(), delta.statuses.end(), incomplete)) return;
   const RoutePlan back = delta.Inverse(work.plan);

@@ -89,16 +89,19 @@ Result<bool> MasqueradeTable::ReadLayout(MasqueradeState* state) {
 Result<bool> MasqueradeTable::ReadRules(const std::vector<NetlinkMessage>& made) {
   NetlinkBatch request;
   EncodeDumpNftRules(request, kMasqueradeTable, kMasqueradeChain);
-  size_t next = 0;
-  bool same = true;
-  Result<DumpResult> dump = netlink_.Dump(request, [&](const NetlinkMessage& rule) {
-    if (!IsNftRuleOf(rule, kMasqueradeTable, kMasqueradeChain)) return;
-    same = same && next < made.size() && ShowsMadeNft(rule, made[next]);
-    ++next;
-  });
-  if (!dump.ok() && dump.status().code() == StatusCode::kNotFound) return false;
-  if (!dump.ok()) return dump.status().WithContext(kWhat);
-  return same && next == made.size() && !dump->interrupted;
+  for (int tries = 0; tries < kReadTries; ++tries) {
+    size_t next = 0;
+    bool same = true;
+    Result<DumpResult> dump = netlink_.Dump(request, [&](const NetlinkMessage& rule) {
+      if (!IsNftRuleOf(rule, kMasqueradeTable, kMasqueradeChain)) return;
+      same = same && next < made.size() && ShowsMadeNft(rule, made[next]);
+      ++next;
+    });
+    if (!dump.ok() && dump.status().code() == StatusCode::kNotFound) return false;
+    if (!dump.ok()) return dump.status().WithContext(kWhat);
+    if (!dump->interrupted) return same && next == made.size();
+  }
+  return false;
 }
 
 Result<std::optional<std::vector<AddressRange>>> MasqueradeTable::ReadSet(
