@@ -21,6 +21,7 @@ Result<std::unique_ptr<RouteBackend>> MakeDaemonBackend(const Options& options,
       bird.file_path = options.router.bird_file;
       bird.owner = options.router.owner;
       bird.may_write = limits.may_write;
+      bird.make_startable = !limits.only_remove;
       bird.stop = limits.stop;
       PODROUTE_ASSIGN_OR_RETURN(auto backend, BirdBackend::Create(bird));
       return std::unique_ptr<RouteBackend>(std::move(backend));

@@ -17,6 +17,7 @@ namespace podroute {
 struct WriteLimits {
   std::function<bool()> may_write;  // Empty: always.
   StopToken* stop = nullptr;
+  bool only_remove = false;  // Nothing is made, not even an empty file for a daemon that is away.
 };
 
 // A routing daemon's. kUnsupported for the kernel, which needs more than a RouteBackend does

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 
@@ -5,6 +7,7 @@
 #include "controller/api_client.h"
 #include "controller/check/gather.h"
 #include "controller/check/rules.h"
+#include "controller/cni_files.h"
 #include "controller/node_infos.h"
 #include "controller/node_source.h"
 #include "controller/verbs.h"
@@ -51,6 +54,9 @@ Result<int> CheckVerb(const Options& options) {
     facts.cluster_error = client.status().message();
   }
   if (self == nullptr && client.ok()) {
+    const CniDirectories directories{options.cni_bin_dir, options.cni_conf_dir};
+    facts.installed_here =
+        !options.cni_conf_dir.empty() && access(directories.Conflist().c_str(), F_OK) == 0;
     report.skipped.push_back({"this machine", "no Node is named \"" + Printable(options.node_name) +
                                                   "\"; on a node --node_name says which it is"});
   } else {

@@ -134,7 +134,8 @@ Result<int> CleanupRouter(const Options& options) {
     PODROUTE_ASSIGN_OR_RETURN(removed, backend->RemoveAllOwned());
     std::printf("removed %zu routes and %zu nexthop objects\n", removed.routes, removed.nexthops);
   } else {
-    PODROUTE_ASSIGN_OR_RETURN(auto backend, MakeDaemonBackend(options, {}));
+    PODROUTE_ASSIGN_OR_RETURN(auto backend,
+                              MakeDaemonBackend(options, {.may_write = {}, .only_remove = true}));
     PODROUTE_ASSIGN_OR_RETURN(removed, RemoveAllOwned(*backend));
     std::printf("removed %zu routes\n", removed.routes);
   }

@@ -124,6 +124,7 @@ void LocalAgent::Look() {
   masquerader_->Update(self, result.refused, options_.cluster_cidrs);
   if (nodes.synced) {
     Notice(self, result.refused);
+    status_->metrics().SetSynced(nodes.nodes.size());
     status_->metrics().SetRefused(result.refused);
     if (self != nullptr) status_->SetReady();
     for (NodeEvent& event : pass_events_.After(PassReport(), result.refused, 0)) {

@@ -245,8 +245,7 @@ void Metrics::Pass(const PassReport& report, const Reconciler& reconciler, Durat
     f.errors.Add({{"operation", "read"}, {"reason", code}}).Increment();
   }
   if (!report.synced) return;
-  f.synced.Set(1);
-  f.nodes.Set(static_cast<double>(reconciler.node_count()));
+  SetSynced(reconciler.node_count());
   f.withheld.Set(static_cast<double>(report.withheld));
   const std::pair<const char*, size_t> done[] = {
       {"add", report.added}, {"replace", report.replaced}, {"delete", report.deleted}};
@@ -266,6 +265,11 @@ void Metrics::Pass(const PassReport& report, const Reconciler& reconciler, Durat
   f.SetRoutes("installed", installed);
   f.SetRoutes("failed", failed);
   SetRefused(reconciler.refused());
+}
+
+void Metrics::SetSynced(size_t nodes) {
+  families_->synced.Set(1);
+  families_->nodes.Set(static_cast<double>(nodes));
 }
 
 void Metrics::SetRefused(const std::vector<Refusal>& refused) {

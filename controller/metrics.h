@@ -32,11 +32,14 @@ class Metrics {
 
   // After each pass of the reconciler, and how long that took.
   void Pass(const PassReport& report, const Reconciler& reconciler, Duration took);
+  // Who makes no passes has had a complete list, of so many Nodes.
+  void SetSynced(size_t nodes);
   // What local mode has instead of passes: the podCIDRs that are refused.
   void SetRefused(const std::vector<Refusal>& refused);
   // Routes of ours that others' go before.
   void SetShadowed(size_t ipv4, size_t ipv6);
   void NotificationsLost();
+  // Where there is an election.
   void SetLeader(bool leads);
   // `file`: "plugin", "loopback" or "conflist", is there as it should be.
   void SetCniInstalled(const std::string& file, bool there);

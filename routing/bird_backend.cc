@@ -180,7 +180,7 @@ Result<RouteSet> BirdBackend::ReadOwned() {
   const MonotonicTime deadline = SystemClock().Now() + options_.apply_timeout;
   Status connected = Connect(deadline);
   if (!connected.ok()) {
-    MakeStartable();
+    if (options_.make_startable) MakeStartable();
     return connected;
   }
   Result<Shown> shown = ShowStatic(deadline);

@@ -35,6 +35,9 @@ struct BirdOptions {
   std::function<bool()> may_write = {};
   // Ends every wait at once; may be null. Outlives the backend.
   StopToken* stop = nullptr;
+  // Write the file where BIRD is away and there is none: BIRD does not start when what it includes
+  // is missing.
+  bool make_startable = true;
 };
 
 // How changes are made:

@@ -92,6 +92,7 @@ struct CheckFacts {
   std::string cluster_error;  // Why `cluster` is absent.
   std::optional<ClusterFacts> cluster;
   std::optional<HostFacts> host;  // Absent: this machine is no node.
+  bool installed_here = false;    // Yet podroute's conflist is there.
 };
 
 }  // namespace podroute

@@ -49,6 +49,7 @@ const std::vector<std::string_view>& AllFindingIds() {
       "NetworkTaint",
       "NoNexthopObjects",
       "NodeAddressNotHere",
+      "NodeMissing",
       "NodeUnreachable",
       "PathMtu",
       "PluginMissing",

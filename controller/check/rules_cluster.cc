@@ -122,6 +122,15 @@ void CheckCluster(const CheckFacts& facts, std::vector<Finding>* findings) {
   CheckRefusals(*facts.cluster, findings);
   CheckAddresses(*facts.cluster, findings);
   CheckConditions(facts, findings);
+  if (!facts.host && facts.installed_here) {
+    findings->push_back(
+        {"NodeMissing", Severity::kError,
+         "no Node is named " + Printable(facts.node_name) +
+             ", and podroute's configuration is on this machine",
+         "the other nodes have no routes to the pods here, and nothing here is kept up to date",
+         "# see whether the kubelet runs (systemctl status kubelet), or give the Node's name with "
+         "--node_name"});
+  }
   if (facts.cluster->kube_proxy_cidr) {
     CheckCidr(facts, *facts.cluster->kube_proxy_cidr,
               {"KubeProxyCidr", Severity::kWarning, "clusterCIDR in kube-proxy's configuration",

@@ -105,6 +105,19 @@ TEST_F(AgentMetricsTest, LocalModeHasThemToo) {
   EXPECT_TRUE(Eventually("ready", [&] { return Get("/readyz") == "ok\n200"; }));
   EXPECT_TRUE(Becomes(R"(podroute_cni_installed{file="conflist"})", 1));
   EXPECT_EQ(Value(kInstalled4), -1);
+  EXPECT_EQ(Value("podroute_synced"), 1);
+  EXPECT_EQ(Value("podroute_nodes"), 1);  // Its own.
+}
+
+TEST_F(AgentMetricsTest, AStandbyIsSyncedToo) {
+  StartServer();
+  PutNodes({UsualNode(1), UsualNode(2)});
+  Start({"run", "--mode=router", "--identity=first"});
+  ASSERT_TRUE(Eventually("a leader", [&] { return children_.front()->Says("leads lease") > 0; }));
+  StartIt({"--mode=router", "--identity=second"});
+  EXPECT_TRUE(Becomes("podroute_synced", 1));
+  EXPECT_EQ(Value("podroute_nodes"), 2);
+  EXPECT_EQ(Value("podroute_leader"), 0);
 }
 
 TEST_F(AgentMetricsTest, ABackendThatFailsIsCounted) {
@@ -118,7 +131,7 @@ TEST_F(AgentMetricsTest, ABackendThatFailsIsCounted) {
                    R"(podroute_backend_errors_total{backend="exec",operation="apply",reason="Unavailable"})") !=
            std::string::npos;
   }));
-  EXPECT_EQ(Value("podroute_leader"), 1);
+  EXPECT_EQ(Value("podroute_leader"), -1);  // There is no election.
   EXPECT_GT(Value(R"(podroute_routes{backend="exec",family="ipv4",state="failed"})"), 0);
 }
 

@@ -125,8 +125,12 @@ TEST_F(AgentReportTest, LocalModeLeavesItToTheRouter) {
   PutNodes({UsualNode(1), UsualNode(2)});
   Kubectl("taint node node1 podroute.io/network-unavailable=:NoSchedule");
   int patches = Asked("patch nodes");
-  StartAgent({"--mode=local"});
-  ASSERT_TRUE(Says("conflist"));
+  // Its IPv6 podCIDR is refused, of which there is an Event: by then anything else would be told.
+  StartAgent({"--mode=local", "--cluster_cidr=10.244.0.0/16"});
+  ASSERT_TRUE(Says("10-podroute.conflist"));
+  ASSERT_TRUE(Eventually("an Event", [&] {
+    return Kubectl("get events").find("OutsideClusterCIDR") != std::string::npos;
+  }));
   EXPECT_EQ(StopAgent(), 0);
   EXPECT_EQ(Condition("node1"), "");
   EXPECT_NE(Taints("node1").find("podroute.io"), std::string::npos);

@@ -180,6 +180,7 @@ TEST_F(RouterBirdTest, ADiskThatIsFull) {
   bird_->Start();
   StartRouter({"--bird_file=" + file});
   ASSERT_TRUE(TableBecomes(UsualRoutes(2, 3)));
+  ASSERT_TRUE(Says("routes are in place"));  // And no file is on its way out any more.
   EXPECT_NE(TryShell("cat /dev/zero >" + tiny + "/fill"), 0);
   PutNode(UsualNode(4));
   EXPECT_TRUE(Fails("bird", "DiskFull", tiny + "/.podroute.conf.new"));
@@ -202,6 +203,13 @@ TEST_F(RouterBirdTest, CleanupTakesAllOfOursAwayAndNothingElse) {
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_EQ(ran.out, "removed 4 routes\n");
   EXPECT_EQ(bird_->Table("podroute4_a"), "");
+  // Of a BIRD that is away nothing can be removed, and nothing is made for it.
+  bird_->Kill();
+  const std::string file = dir_->File("never-there.conf");
+  arguments.push_back("--bird_file=" + file);
+  ran = Run(arguments);
+  EXPECT_EQ(ran.code, 1) << ran.out;
+  EXPECT_NE(TryShell("test -e " + file), 0);
 }
 
 }  // namespace

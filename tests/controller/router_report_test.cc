@@ -17,8 +17,7 @@ class RouterReportTest : public ReportTest {
     PutNodes({UsualNode(2), UsualNode(3)});
   }
   ChildProcess& StartRouter(std::vector<std::string> flags = {}) {
-    flags.insert(flags.begin(), {"run", "--mode=router", "--lease_duration=3s",
-                                 "--renew_deadline=2s", "--retry_period=500ms"});
+    flags.insert(flags.begin(), {"run", "--mode=router"});
     return Start(std::move(flags));
   }
   ::testing::AssertionResult ConditionBecomes(const std::string& node, const std::string& wanted) {

@@ -108,6 +108,9 @@ EachFaultOfTheClusterIsFound() {
   finds NodeUnreachable 2 lab exec worker1 sysctl -qw net.ipv4.icmp_echo_ignore_all=1
   lab exec worker1 sysctl -qw net.ipv4.icmp_echo_ignore_all=0
   wait_for 10 clean
+  finds NodeMissing 2 lab kubectl delete node master1
+  lab register master1
+  wait_for 10 clean
   finds DuplicateNodeAddress 2 lab api PATCH /api/v1/nodes/worker2/status -H 'Content-Type: application/merge-patch+json' \
     --data '{"status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"}]}}'
   lab apiserver stop
