@@ -4,6 +4,7 @@
 #
 #   scripts/test.sh                          lint, then all tests
 #   scripts/test.sh --config=asan            all tests under AddressSanitizer and UBSan (also tsan)
+#   scripts/test.sh --full [TARGETS]         the long forms of all proofs, which take an hour or more
 #   scripts/test.sh //tests/routing/...      these tests only
 #
 # A configuration or a target asks for tests only, so those skip the lint. As root or anybody else.
@@ -25,6 +26,10 @@ while (($# > 0)); do
   given+=("$argument")
   case "$argument" in
     --config=*) lint=false ;;
+    --full)
+      unset 'given[-1]'
+      arguments+=(--test_env=PODROUTE_FULL_PROOFS=1 --test_env=PODROUTE_FUZZ_MUTATIONS=100000 --test_timeout=3600)
+      ;;
     -//* | [!-]*) lint=false targets=() ;;
   esac
   # GCC 12's sanitizers cope with 28 random bits in addresses; many a kernel has 32.
