@@ -58,15 +58,19 @@ Result<std::unique_ptr<Masquerader>> Masquerader::Create(EventLoop& loop, const 
 
 void Masquerader::Update(const std::shared_ptr<const Node>& self,
                          const std::vector<Refusal>& refused, std::vector<IpPrefix> cluster) {
-  if (!on_ || self == nullptr) return;
+  if (!on_) return;
   std::vector<std::string> problems;  // Said where the conflist is made.
-  std::vector<IpPrefix> pods = UsablePodCidrs(*self, refused, &problems);
-  if (pods.empty()) return;
+  if (self != nullptr) {
+    std::vector<IpPrefix> pods = UsablePodCidrs(*self, refused, &problems);
+    if (!pods.empty()) pods_ = std::move(pods);
+  }
+  if (pods_.empty()) return;
   cluster.insert(cluster.end(), unmasqueraded_.begin(), unmasqueraded_.end());
-  Masquerading wanted = MakeMasquerading(pods, std::move(cluster));
+  cluster.insert(cluster.end(), pods_.begin(), pods_.end());
+  Masquerading wanted = MakeMasquerading(pods_, std::move(cluster));
   if (wanted_ == wanted) return;
   if (!wanted_ || wanted_->pods != wanted.pods) {
-    LOG(INFO) << "pods are masqueraded to outside pods=" << Joined(pods);
+    LOG(INFO) << "pods are masqueraded to outside pods=" << Joined(pods_);
   }
   wanted_ = std::move(wanted);
   settled_ = false;

@@ -82,6 +82,7 @@ class Masquerader {
   std::unique_ptr<NetlinkSocket> socket_;  // Null: to be opened.
   std::unique_ptr<NftMonitor> monitor_;
   std::unique_ptr<Timer> timer_;
+  std::vector<IpPrefix> pods_;  // As last known.
   std::optional<Masquerading> wanted_;
   bool settled_ = false;  // The table was as wanted_ says when last looked at.
   HintBudget hints_;

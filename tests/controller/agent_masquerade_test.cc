@@ -67,6 +67,13 @@ TEST_F(AgentMasqueradeTest, ThePodsOfAllNodesAreReachedUnmasqueraded) {
   ASSERT_TRUE(Eventually("the route of node2",
                          [&] { return OurRoutes().find("10.244.2.0/24") != std::string::npos; }));
   EXPECT_EQ(Set("pods4"), "{ 10.244.1.0/24 }");
+  // And they reach pods of Nodes that come only now.
+  PutNode(UsualNode(6));
+  EXPECT_TRUE(Eventually("node6's pods", [&] {
+    std::string networks = Set("unmasqueraded4");
+    return networks.find("10.244.6.0-10.244.8.255") != std::string::npos &&
+           networks.find(" 10.244.1.0") != std::string::npos;
+  }));
 }
 
 TEST_F(AgentMasqueradeTest, TheFlagsSayWhatIsReachedUnmasqueraded) {
