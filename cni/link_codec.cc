@@ -97,6 +97,9 @@ std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message) {
   link.mtu = attributes.U32(IFLA_MTU);
   link.master = static_cast<int>(attributes.U32(IFLA_MASTER));
   link.peer = static_cast<int>(attributes.U32(IFLA_LINK));
+  if (attributes.has(IFLA_LINK_NETNSID)) {
+    link.peer_netns = static_cast<int32_t>(attributes.U32(IFLA_LINK_NETNSID));
+  }
   link.mac = ToMac(attributes.get(IFLA_ADDRESS));
   if (attributes.has(IFLA_AF_SPEC)) {
     NetlinkAttributes families(attributes.get(IFLA_AF_SPEC));
@@ -144,6 +147,12 @@ std::optional<AddressDetails> DecodeAddressDetails(const NetlinkMessage& message
 void EncodeGetLinkByName(NetlinkBatch& batch, std::string_view name) {
   batch.Begin(RTM_GETLINK, 0, LinkHeader());
   batch.PutText(IFLA_IFNAME, name);
+  batch.PutU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+}
+
+void EncodeGetLinkIn(NetlinkBatch& batch, int32_t netns, int ifindex) {
+  batch.Begin(RTM_GETLINK, 0, LinkHeader(ifindex));
+  batch.PutU32(IFLA_TARGET_NETNSID, static_cast<uint32_t>(netns));
   batch.PutU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 }
 

@@ -24,8 +24,9 @@ struct LinkDetails {
   std::string alias;
   uint32_t flags = 0;  // IFF_*
   uint32_t mtu = 0;
-  int master = 0;  // ifindex; 0: none.
-  int peer = 0;    // IFLA_LINK: a veth's other end, in its own namespace.
+  int master = 0;                     // ifindex; 0: none.
+  int peer = 0;                       // IFLA_LINK: a veth's other end, in its own namespace.
+  std::optional<int32_t> peer_netns;  // IFLA_LINK_NETNSID: that namespace, as this one calls it.
   std::optional<MacAddress> mac;
   // A bridge's port.
   bool hairpin = false;
@@ -50,6 +51,8 @@ struct AddressDetails {
 std::optional<AddressDetails> DecodeAddressDetails(const NetlinkMessage& message);
 
 void EncodeGetLinkByName(NetlinkBatch& batch, std::string_view name);
+// A link of the namespace that this one calls `netns` (IFLA_TARGET_NETNSID, Linux 4.20).
+void EncodeGetLinkIn(NetlinkBatch& batch, int32_t netns, int ifindex);
 // The namespace's own setting of forwarding for a family (net/ipv4/ip_forward,
 // net/ipv6/conf/all/forwarding). Since Linux 4.15 answered without the RTNL lock.
 void EncodeGetForwarding(NetlinkBatch& batch, IpFamily family);

@@ -196,6 +196,21 @@ Result<std::optional<LinkDetails>> LinkOps::FindLink(int ifindex) {
   return found;
 }
 
+std::optional<LinkDetails> LinkOps::FindPeer(const LinkDetails& veth) {
+  std::optional<LinkDetails> found;
+  NetlinkBatch batch;
+  if (veth.peer <= 0) return found;
+  if (veth.peer_netns) {
+    EncodeGetLinkIn(batch, *veth.peer_netns, veth.peer);
+  } else {
+    EncodeGetLink(batch, veth.peer);
+  }
+  (void)netlink_.Execute(batch, [&](const NetlinkMessage& message) {
+    if (auto link = DecodeLinkDetails(message)) found = std::move(link);
+  });
+  return found;
+}
+
 Result<std::vector<LinkDetails>> LinkOps::AllLinks() {
   NetlinkBatch batch;
   EncodeDumpLinks(batch);

@@ -58,6 +58,8 @@ class LinkOps {
   // nullopt when there is none of that name.
   Result<std::optional<LinkDetails>> FindLink(const std::string& name);
   Result<std::optional<LinkDetails>> FindLink(int ifindex);
+  // A veth's other end, wherever it is; nothing when the kernel does not tell.
+  std::optional<LinkDetails> FindPeer(const LinkDetails& veth);
   Result<std::vector<LinkDetails>> AllLinks();
   Result<std::vector<AddressDetails>> AddressesOf(int ifindex);
   Result<std::vector<LinkDetails>> PortsOf(int bridge);

@@ -63,11 +63,21 @@ struct ProbeFact {
   Reached reached = Reached::kNo;
 };
 
+// A pod of this node's network, by its link in the host.
+struct PodLinkFact {
+  std::string port;
+  bool in_bridge = false;  // In cni0.
+  bool up = false;
+  std::optional<uint32_t> pod_mtu;  // Of its own end; absent: not known.
+  std::optional<bool> pod_up;
+};
+
 struct HostFacts {
   LocalNetwork local;
   std::map<std::string, std::string> sysctls;  // "net/ipv4/ip_forward" to its text; absent: none.
   std::vector<std::string> uplinks;            // Names of the links with the Node's addresses.
   std::vector<std::string> bridge_ports;
+  std::vector<PodLinkFact> pods;
   std::optional<std::string> conflist;  // Its bytes.
   std::string first_conf;               // Of the CNI configurations the one that sorts first.
   std::string network, data_dir;        // As the conflist should say.

@@ -56,6 +56,7 @@ const std::vector<std::string_view>& AllFindingIds() {
       "PodCidrMissing",
       "PodCidrOutsideCluster",
       "PodCidrOverlaps",
+      "PodCutOff",
       "PodMtu",
       "ReversePathStrict",
       "RouteMissing",

@@ -1,11 +1,14 @@
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 
 #include "base/file.h"
 #include "cni/conflist.h"
+#include "cni/link_ops.h"
 #include "controller/check/gather.h"
 #include "controller/check/gather_filter.h"
 #include "controller/check/probe.h"
@@ -186,6 +189,35 @@ void GatherProbes(const ClusterFacts& cluster, const std::string& self, uint32_t
 
 }  // namespace
 
+namespace {
+
+void GatherPodLinks(HostFacts* host, std::vector<Skipped>* skipped) {
+  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
+  Result<std::vector<LinkDetails>> links =
+      netlink.ok() ? LinkOps(**netlink).AllLinks() : netlink.status();
+  if (!links.ok()) {
+    skipped->push_back({"pods' links", links.status().message()});
+    return;
+  }
+  int bridge = 0;
+  for (const LinkDetails& link : *links) {
+    if (link.name == kBridgeName) bridge = link.ifindex;
+  }
+  for (const LinkDetails& link : *links) {
+    if (!IsHostVeth(link) || !ParseHostVethAlias(host->network, link.alias)) continue;
+    PodLinkFact& pod = host->pods.emplace_back();
+    pod.port = link.name;
+    pod.in_bridge = bridge != 0 && link.master == bridge;
+    pod.up = (link.flags & IFF_UP) != 0;
+    if (std::optional<LinkDetails> end = LinkOps(**netlink).FindPeer(link)) {
+      pod.pod_mtu = end->mtu;
+      pod.pod_up = (end->flags & IFF_UP) != 0;
+    }
+  }
+}
+
+}  // namespace
+
 void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
                 std::vector<Skipped>* skipped) {
   HostFacts host;
@@ -198,6 +230,7 @@ void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
   host.bridge_ports = Names("/sys/class/net/" + std::string(kBridgeName) + "/brif");
   GatherSysctls(&host);
   GatherCniFiles(options, &host, skipped);
+  GatherPodLinks(&host, skipped);
   GatherNetworkd(&host);
   GatherFilter(&host, skipped);
   if (self != nullptr) {

@@ -72,6 +72,31 @@ void CheckBridge(const HostFacts& host, const LocalLink& bridge, std::vector<Fin
   }
 }
 
+void CheckPods(const HostFacts& host, std::vector<Finding>* findings) {
+  for (const PodLinkFact& pod : host.pods) {
+    const std::string port = Printable(pod.port);
+    std::string mend = "ip link set " + port;
+    mend.append(" master cni0 up && bridge link set dev ").append(port).append(" hairpin on");
+    const char* why = "this pod reaches nothing, and nothing reaches it";
+    if (!pod.in_bridge || !pod.up) {
+      findings->push_back({"PodCutOff", Severity::kError,
+                           "a pod's link " + port + (pod.up ? " is not in cni0" : " is down"), why,
+                           mend});
+    } else if (pod.pod_up == false) {
+      findings->push_back({"PodCutOff", Severity::kError,
+                           "the pod's own end of " + port + " is down", why,
+                           "# delete the pod: the one that takes its place has a new link"});
+    }
+    if (host.wanted_mtu == 0 || !pod.pod_mtu || *pod.pod_mtu == host.wanted_mtu) continue;
+    findings->push_back({"PodMtu", Severity::kWarning,
+                         "the pod's own end of " + port + " has MTU " +
+                             std::to_string(*pod.pod_mtu) + ", not " +
+                             std::to_string(host.wanted_mtu),
+                         "its large packets, or those to it, are lost",
+                         "# delete the pod: the one that takes its place has the right one"});
+  }
+}
+
 void CheckPorts(const HostFacts& host, std::vector<Finding>* findings) {
   if (host.wanted_mtu == 0) return;
   for (const std::string& port : host.bridge_ports) {
@@ -97,6 +122,7 @@ void CheckPodLinks(const CheckFacts& facts, std::vector<Finding>* findings) {
     CheckBridge(host, *bridge, findings);
   }
   CheckPorts(host, findings);
+  CheckPods(host, findings);
   if (host.networkd && host.networkd_manages_foreign) {
     findings->push_back(
         {"ManageForeignRoutes", Severity::kWarning,

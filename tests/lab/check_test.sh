@@ -56,6 +56,14 @@ EachFaultOfTheNodeIsFoundAndMended() {
   finds LinkForwardingOff 2 on sysctl -qw net.ipv4.conf.eth0.forwarding=0
   finds BridgeMtu 1 on ip link set cni0 mtu 1400
   finds PodMtu 1 on ip link set "$port" mtu 1400
+  finds PodMtu 1 lab exec pod-master1 ip link set eth0 mtu 1400
+  lab exec pod-master1 ip link set eth0 mtu 1500
+  finds PodCutOff 2 on ip link set "$port" down
+  finds PodCutOff 2 on ip link set "$port" nomaster
+  finds PodCutOff 2 lab exec pod-master1 ip link set eth0 down
+  lab exec pod-master1 ip link set eth0 up
+  lab exec pod-master1 ip route replace default via 10.244.1.1
+  wait_for 10 clean
   finds BridgeAddressWrong 2 on ip address delete 10.244.1.1/24 dev cni0
   finds BridgeDown 2 on ip link set cni0 down
   finds ConflistOrder 2 on bash -c 'echo "{}" >/run/cni/net.d/05-other.conf'

@@ -51,6 +51,7 @@ CheckFacts Sound() {
                   {"net/ipv4/neigh/default/gc_thresh3", "1024"}};
   host.uplinks = {"eth0"};
   host.bridge_ports = {"veth1"};
+  host.pods = {{"veth1", true, true, 1500, true}};
   host.pod_cidrs = {P("10.244.2.0/24")};
   host.wanted_mtu = 1500;
   host.conflist = RenderConflist({host.pod_cidrs, 1500});
@@ -123,6 +124,10 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"BridgeMtu", [](F f) { f.host->local.links[1].mtu = 1400; }},
       {"BridgeAddressWrong", [](F f) { f.host->local.addresses.pop_back(); }},
       {"PodMtu", [](F f) { f.host->local.links[2].mtu = 1400; }},
+      {"PodMtu", [](F f) { f.host->pods[0].pod_mtu = 9000; }},
+      {"PodCutOff", [](F f) { f.host->pods[0].up = false; }},
+      {"PodCutOff", [](F f) { f.host->pods[0].in_bridge = false; }},
+      {"PodCutOff", [](F f) { f.host->pods[0].pod_up = false; }},
       {"ManageForeignRoutes",
        [](F f) { f.host->networkd = f.host->networkd_manages_foreign = true; }},
       {"NodeAddressNotHere", [](F f) { f.host->local.addresses[0].address = A("192.168.0.9"); }},
