@@ -53,8 +53,8 @@ class Masquerader {
                                                      const Listeners& listeners);
   ~Masquerader();
 
-  // What is known now. `self` null, or without a usable podCIDR: nothing is changed. `cluster`: the
-  // pod networks of all nodes, which pods reach with their own addresses.
+  // What is known now. `self` null, or without a usable podCIDR: the pods are where they were last.
+  // `cluster`: the pod networks of all nodes, which pods reach with their own addresses.
   void Update(const std::shared_ptr<const Node>& self, const std::vector<Refusal>& refused,
               std::vector<IpPrefix> cluster);
 

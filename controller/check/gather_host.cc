@@ -187,10 +187,6 @@ void GatherProbes(const ClusterFacts& cluster, const std::string& self, uint32_t
   skipped->push_back({"whether the other nodes answer", probed.message()});
 }
 
-}  // namespace
-
-namespace {
-
 void GatherPodLinks(HostFacts* host, std::vector<Skipped>* skipped) {
   Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
   Result<std::vector<LinkDetails>> links =
