@@ -1,5 +1,6 @@
 #include "base/shell_words.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -45,6 +46,17 @@ Result<std::vector<std::string>> SplitShellWords(std::string_view text) {
   if (quote != 0) return Wrong(std::string("a quote (") + quote + ") that is not closed", opened);
   if (word) words.push_back(*std::move(word));
   return words;
+}
+
+std::string ShellWord(std::string_view text) {
+  bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-./:,+@%=").find(c) != std::string_view::npos;
+  });
+  if (plain && !text.empty()) return std::string(text);
+  std::string out = "'";
+  for (char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
 }
 
 }  // namespace podroute

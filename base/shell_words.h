@@ -1,4 +1,4 @@
-// A command line as a flag has it, split into words.
+// A command line as a flag has it, split into words; and words for one.
 #ifndef PODROUTE_BASE_SHELL_WORDS_H_
 #define PODROUTE_BASE_SHELL_WORDS_H_
 
@@ -16,6 +16,10 @@ namespace podroute {
 // Nothing is expanded and no operator is known: $HOME, *, | and > are text, and so is #.
 // Errors: a quote that is not closed, a backslash at the end, a NUL byte.
 Result<std::vector<std::string>> SplitShellWords(std::string_view text);
+
+// `text` as one word for a POSIX shell: as it is, where nothing in it is special, else in single
+// quotes. REQUIRES: no NUL byte.
+std::string ShellWord(std::string_view text);
 
 }  // namespace podroute
 

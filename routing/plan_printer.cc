@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "base/shell_words.h"
 #include "base/text.h"
 #include "routing/bird_config.h"
 #include "routing/frr_config.h"
@@ -21,18 +22,6 @@ std::vector<RouteChange> ByDestination(const RoutePlan& plan) {
   std::stable_sort(rows.begin(), rows.end(),
                    [](const auto& a, const auto& b) { return a.route.dst < b.route.dst; });
   return rows;
-}
-
-// A link's name can hold any byte but '/' and white space (dev_valid_name): quote it for the shell.
-std::string ShellWord(const std::string& text) {
-  bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-  });
-  if (plain && !text.empty()) return text;
-  std::string out = "'";
-  for (char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
-  return out + "'";
 }
 
 std::string Mark(const PlanContext& context) {
@@ -59,7 +48,8 @@ std::string IpCommand(std::string_view verb, const Route& route, const PlanConte
     bool other = route.via.gateway.family() != route.dst.family();
     out += (other ? " via inet6 " : " via ") + route.via.gateway.ToString();
   }
-  if (!route.dev.empty()) out += " dev " + ShellWord(route.dev);
+  if (!route.dev.empty())
+    out += " dev " + ShellWord(route.dev);  // It can hold any byte but '/' and white space.
   return out + Mark(context);
 }
 

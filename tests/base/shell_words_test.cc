@@ -65,6 +65,15 @@ TEST(ShellWordsTest, WhatHasNoEndIsAnError) {
 }
 
 // Every text of up to five of these characters, against the shell itself.
+TEST(ShellWordsTest, AWordIsQuotedWhereItHasTo) {
+  EXPECT_EQ(ShellWord("10.244.0.0/16"), "10.244.0.0/16");
+  EXPECT_EQ(ShellWord(""), "''");
+  EXPECT_EQ(ShellWord("it's $HOME"), "'it'\\''s $HOME'");
+  for (const char* text : {"", "a b", "'", "a'\"b", "$(x)`y`", "*", "\\", "~", "#", "a\nb", "!"}) {
+    EXPECT_EQ(SplitShellWords(ShellWord(text)).value(), Words{text}) << text;
+  }
+}
+
 TEST(ShellWordsTest, AgreesWithTheShell) {
   const std::string alphabet = "a '\"\\\n";
   std::string script;
