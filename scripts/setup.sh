@@ -22,8 +22,8 @@ esac
 packages=(
   # the build
   bazel-bootstrap bazel-rules-java bazel-rules-proto g++
-  libcpprest-dev libevent-dev libgflags-dev libgoogle-glog-dev libnl-3-dev libnl-route-3-dev libssl-dev
-  libyaml-cpp-dev musl-dev prometheus-cpp-dev rapidjson-dev
+  libcpprest-dev libevent-dev libgflags-dev libgoogle-glog-dev libnftables-dev libnl-3-dev libnl-route-3-dev
+  libssl-dev libyaml-cpp-dev musl-dev prometheus-cpp-dev rapidjson-dev
 )
 test_packages=(
   # the tests; of these daemons they start their own, no service of theirs is needed

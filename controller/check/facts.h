@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/ip_prefix.h"
+#include "controller/check/filter.h"
 #include "k8sclient/node.h"
 #include "routing/desired_routes.h"
 #include "routing/local_network.h"
@@ -24,19 +25,6 @@ struct ClusterFacts {
   std::optional<std::string> kube_proxy_cidr, kubeadm_cidr;
   std::vector<Refusal> refused;  // Of DesiredRoutes.
   bool self_tainted = false;     // podroute.io/network-unavailable on this machine's Node.
-};
-
-// A base chain at the hook "forward" of nftables or iptables.
-struct ForwardChain {
-  std::string show;  // "ip filter FORWARD"
-  bool policy_drop = false;
-  std::string mend_policy;  // A command that makes it accept.
-};
-struct ForwardRule {
-  std::string show;                        // The chain.
-  bool accept = false;                     // Else it drops or rejects.
-  std::optional<IpPrefix> source, target;  // What it matches; neither: anything.
-  std::string mend;                        // A command that deletes it.
 };
 
 struct ForeignRouteFact {
@@ -87,9 +75,8 @@ struct HostFacts {
   std::vector<IpPrefix> pod_cidrs;        // Usable ones of this Node.
   bool networkd = false;                  // It runs.
   bool networkd_manages_foreign = false;  // By its configuration.
-  bool kube_proxy_rules = false;          // KUBE-SERVICES is in the filter.
-  std::vector<ForwardChain> chains;
-  std::vector<ForwardRule> rules;
+  bool kube_proxy_rules = false;          // Of kube-proxy, in iptables or nftables.
+  FilterChains filter;
   std::optional<RouteFacts> routes;
   std::optional<MasqueradeState> masquerade;  // Absent: pods are not to be masqueraded.
   std::vector<IpPrefix> pod_networks;         // Of all nodes, as accepted.

@@ -4,43 +4,6 @@
 #include "controller/check/rules.h"
 
 namespace podroute {
-namespace {
-
-bool TouchesPods(const CheckFacts& facts, const std::optional<IpPrefix>& prefix) {
-  if (!prefix) return true;
-  auto overlaps = [&](const IpPrefix& pods) { return prefix->Overlaps(pods); };
-  if (std::any_of(facts.host->pod_cidrs.begin(), facts.host->pod_cidrs.end(), overlaps)) {
-    return true;
-  }
-  return std::any_of(facts.cluster_cidrs.begin(), facts.cluster_cidrs.end(), overlaps);
-}
-
-}  // namespace
-
-void CheckFilter(const CheckFacts& facts, std::vector<Finding>* findings) {
-  const HostFacts& host = *facts.host;
-  for (const ForwardChain& chain : host.chains) {
-    // An accept for all, or for the pods' networks, is what a careful operator has beside it.
-    bool accepted = std::any_of(host.rules.begin(), host.rules.end(), [&](const ForwardRule& rule) {
-      return rule.accept && rule.show == chain.show && TouchesPods(facts, rule.source) &&
-             TouchesPods(facts, rule.target);
-    });
-    if (!chain.policy_drop || accepted) continue;
-    findings->push_back({"ForwardPolicyDrop", Severity::kError,
-                         "the policy of " + chain.show + " is drop, and no rule of it accepts pods",
-                         "what pods send to other nodes, and get from them, is dropped",
-                         chain.mend_policy});
-  }
-  for (const ForwardRule& rule : host.rules) {
-    if (rule.accept || !TouchesPods(facts, rule.source) || !TouchesPods(facts, rule.target)) {
-      continue;
-    }
-    findings->push_back({"ForwardRuleDrops", Severity::kError,
-                         "a rule of " + rule.show + " drops packets of pods",
-                         "what it matches never arrives", rule.mend});
-  }
-}
-
 void CheckMasquerade(const CheckFacts& facts, std::vector<Finding>* findings) {
   const HostFacts& host = *facts.host;
   if (!host.masquerade) return;

@@ -73,6 +73,8 @@ EachFaultOfTheNodeIsFoundAndMended() {
   finds ForeignRoute 2 on ip route add blackhole 10.244.1.128/25
   finds ForwardPolicyDrop 2 on iptables-nft -P FORWARD DROP
   finds ForwardRuleDrops 2 on iptables-nft -A FORWARD -s 10.244.0.0/16 -j DROP
+  finds ForwardRuleDrops 2 on iptables-nft -I FORWARD -i cni0 -o eth+ -m comment --comment "not these" -j REJECT
+  finds ForwardRuleDrops 2 on nft 'table inet other { chain p { type filter hook prerouting priority -300; ip saddr { 10.0.0.0/8, 172.16.0.0/12 } iifname "cni*" drop; }; }'
   finds ForwardPolicyDrop 2 on nft 'table inet other { chain f { type filter hook forward priority 0; policy drop; }; }'
   lab agent master1 stop
   finds ForwardingOff 2 on sysctl -qw net.ipv4.ip_forward=0

@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "cni/conflist.h"
-#include "controller/check/gather_filter.h"
 
 namespace podroute {
 namespace {
@@ -61,7 +60,10 @@ CheckFacts Sound() {
   host.bin_dir = "/opt/cni/bin";
   host.first_conf = "10-podroute.conflist";
   host.plugin_there = true;
-  host.chains = {{"ip filter FORWARD", false, "iptables -P FORWARD ACCEPT"}};
+  FilterChain& forward = host.filter[{"ip filter", "FORWARD"}];
+  forward.show = "ip filter FORWARD";
+  forward.base = true;
+  forward.mend_policy = "iptables -P FORWARD ACCEPT";
   host.pod_networks = {P("10.244.1.0/24"), P("10.244.2.0/24")};
   host.masquerade = {true, true, MakeMasquerading(host.pod_cidrs, facts.cluster_cidrs)};
   host.routes.emplace();
@@ -152,10 +154,14 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"MasqueradeMissing", [](F f) { f.host->masquerade->content.pods.clear(); }},
       {"MasqueradeTooWide",
        [](F f) { f.host->masquerade->content = MakeMasquerading(f.host->pod_cidrs, {}); }},
-      {"ForwardPolicyDrop", [](F f) { f.host->chains[0].policy_drop = true; }},
+      {"ForwardPolicyDrop", [](F f) { f.host->filter.begin()->second.policy_drop = true; }},
       {"ForwardRuleDrops",
        [](F f) {
-         f.host->rules = {{"ip filter FORWARD", false, P("10.0.0.0/8"), {}, "mend"}};
+         FilterRule rule;
+         rule.verdict = FilterVerdict::kDrop;
+         rule.show = "rule";
+         rule.mend = "mend";
+         f.host->filter.begin()->second.rules = {rule};
        }},
       {"PathMtu", [](F f) { f.host->probes[0].reached = Reached::kSmallOnly; }},
       {"NodeUnreachable", [](F f) { f.host->probes[0].reached = Reached::kNo; }},
@@ -190,45 +196,6 @@ TEST(CheckRulesTest, MasqueradingThatIsNotWantedIsNotMissed) {
   CheckFacts facts = Sound();
   facts.host->masquerade.reset();
   EXPECT_EQ(Ids(facts), "");
-}
-
-TEST(CheckRulesTest, AnAcceptForPodsMakesADropPolicyRight) {
-  CheckFacts facts = Sound();
-  facts.host->chains[0].policy_drop = true;
-  facts.host->rules = {{"ip filter FORWARD", true, P("10.244.0.0/16"), {}, "mend"}};
-  EXPECT_EQ(Ids(facts), "");
-}
-
-TEST(CheckRulesTest, ADropOfOtherAddressesIsNoFinding) {
-  CheckFacts facts = Sound();
-  facts.host->rules = {{"ip filter FORWARD", false, P("172.16.0.0/12"), {}, "mend"}};
-  EXPECT_EQ(Ids(facts), "");
-}
-
-TEST(CheckFilterTest, ReadsWhatNftPrints) {
-  HostFacts host;
-  ASSERT_TRUE(ReadRulesetJson(
-                  R"({"nftables":[{"chain":{"family":"inet","table":"t","name":"f","hook":"forward",
-"policy":"drop"}},{"rule":{"family":"inet","table":"t","chain":"f","handle":7,"expr":[{"match":{
-"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":{"prefix":{"addr":"10.0.0.0",
-"len":8}}}},{"drop":null}]}},{"rule":{"family":"inet","table":"t","chain":"f","handle":8,"expr":[
-{"match":{"op":"==","left":{"ct":{"key":"state"}},"right":"invalid"}},{"drop":null}]}}]})",
-                  &host)
-                  .ok());
-  ASSERT_EQ(host.chains.size(), 1u);
-  EXPECT_TRUE(host.chains[0].policy_drop);
-  ASSERT_EQ(host.rules.size(), 1u);
-  EXPECT_EQ(host.rules[0].source, P("10.0.0.0/8"));
-  EXPECT_EQ(host.rules[0].mend, "nft delete rule inet t f handle 7");
-}
-
-TEST(CheckFilterTest, ReadsWhatIptablesLegacyPrints) {
-  HostFacts host;
-  ReadLegacyRules("-P FORWARD DROP\n-N KUBE-SERVICES\n-A FORWARD -s 10.0.0.0/8 -j DROP\n",
-                  "iptables-legacy", &host);
-  ASSERT_EQ(host.rules.size(), 1u);
-  EXPECT_TRUE(host.chains.at(0).policy_drop && host.kube_proxy_rules);
-  EXPECT_EQ(host.rules[0].mend, "iptables-legacy -D FORWARD -s 10.0.0.0/8 -j DROP");
 }
 
 TEST(CheckReportTest, TheExitCodeIsTheWorstFindings) {
