@@ -21,7 +21,8 @@ COPY . /build/podroute
 WORKDIR /build/podroute
 RUN scripts/setup.sh --product
 RUN scripts/image_root.sh /image/podroute \
-      bazel-bin/controller/podroute:/usr/bin/podroute bazel-bin/cni/podroute-cni:/usr/bin/podroute-cni
+      bazel-bin/controller/podroute:/usr/bin/podroute bazel-bin/cni/podroute-cni:/usr/bin/podroute-cni \
+      libnftables.so.1
 # podroute enters routes with vtysh, which has to be of the daemons' version: so it is in their image.
 RUN scripts/image_root.sh /image/frr bazel-bin/controller/podroute:/usr/bin/podroute /usr/bin/vtysh \
       /usr/lib/frr/zebra /usr/lib/frr/staticd /usr/lib/frr/bgpd

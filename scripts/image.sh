@@ -103,7 +103,8 @@ if ! $prebuilt; then
   exit
 fi
 podroute=$bin/controller/podroute:/usr/bin/podroute
-build_from_here podroute /usr/bin/podroute "$podroute" "$bin/cni/podroute-cni:/usr/bin/podroute-cni"
+build_from_here podroute /usr/bin/podroute "$podroute" "$bin/cni/podroute-cni:/usr/bin/podroute-cni" \
+  libnftables.so.1
 if command -v bird >/dev/null; then
   build_from_here podroute-bird /usr/sbin/bird /usr/sbin/bird /usr/sbin/birdc
 fi

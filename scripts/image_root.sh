@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Fills ROOT, the root file system of an image, with programs and the shared libraries that they need, and
 # nothing else: no shell, no package manager.
-# Usage: scripts/image_root.sh ROOT FILE[:PLACE]...   (PLACE: where it is in the image; FILE itself otherwise)
+# Usage: scripts/image_root.sh ROOT FILE[:PLACE]|LIBRARY...
+#   PLACE: where it is in the image; FILE itself otherwise. LIBRARY: one that a program loads when it needs it,
+#   by the name that it asks for ("libz.so.1").
 set -euo pipefail
 
 fail() {
@@ -9,7 +11,7 @@ fail() {
   exit 1
 }
 
-(($# >= 2)) || fail "usage: image_root.sh ROOT FILE[:PLACE]..."
+(($# >= 2)) || fail "usage: image_root.sh ROOT FILE[:PLACE]|LIBRARY..."
 root=$1
 shift
 
@@ -24,10 +26,15 @@ libraries_of() {
   grep -oE '/[^ ]+' <<<"$text" | grep -vxF "$1:" || true
 }
 
+path_of() {  # LIBRARY
+  /sbin/ldconfig -p | awk -v "name=$1" '$1 == name { path = $NF } END { print path }'
+}
+
 mkdir -p "$root"/{dev,etc,proc,run,sys,usr}
 for argument in "$@"; do
+  [[ $argument == */* ]] || argument=$(path_of "$argument")
   file=${argument%%:*} place=${argument##*:}
-  [[ -x $file ]] || fail "$file is not there; build it first: scripts/setup.sh"
+  [[ -e $file ]] || fail "${file:-a library} is not there; build it, or install it, first: scripts/setup.sh"
   install -D -m 755 "$file" "$root$place"
   # Debugging information is three quarters of ours; function names, for traces, stay.
   strip --strip-debug "$root$place"

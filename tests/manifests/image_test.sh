@@ -170,7 +170,21 @@ TheAgentGivesTheNodesAPodNetwork() {
     "$(lab exec master1 ip route show proto 110 | grep -oE '^10\S+|via \S+' | paste -sd' ')"
   pods_reach_each_other
   expect_probes_to_succeed
+  the_agents_pod_examines_its_node
   expect_eq "refused by the API server" "[]" "$(lab api GET /_test/rbac | jq -c .denied)"
+}
+
+# With what is in the image, and with the pod's capabilities and volumes.
+the_agents_pod_examines_its_node() {
+  # As systemd sets it. Without it a container that has not NET_RAW cannot send ICMP echo requests.
+  lab exec master1 sysctl -qw net.ipv4.ping_group_range="0 2147483647"
+  examine() { in_container master1 agent-podroute /usr/bin/podroute check --output=json; }
+  wait_for 30 examine
+  expect_eq "findings" "[]" "$(examine | jq -c .findings)"
+  expect_eq "not looked at" "[]" "$(examine | jq -c .skipped)"
+  lab exec master1 nft 'table inet t { chain f { type filter hook forward priority 0; policy drop; }; }'
+  expect_eq "findings" '["ForwardPolicyDrop"]' "$(examine | jq -c '[.findings[].id]')"
+  lab exec master1 nft delete table inet t
 }
 
 # Why the host's /proc/sys/net is mounted, and --sysctl_dir given.

@@ -64,6 +64,12 @@ event_count() {  # NODE COUNT [REASON]: so often at least
       "any(.items[]; .involvedObject.name == \"$1\" and .reason == \"${3:-OutsideClusterCIDR}\" and .count >= \$count)"
 }
 
+# In the agent's pod it has the agent's rights.
+check_on() {  # MACHINE
+  lab exec "$1" podroute check "--kubeconfig=$state/podroute" "${@:2}" >"$case_dir/check" || true
+  if grep -i forbidden "$case_dir/check"; then fail "not permitted: $(<"$case_dir/check")"; fi
+}
+
 account() { lab api GET /_test/rbac | jq -r ".$1[]"; }  # denied|used|unused
 
 # The controller refuses the one that claims another's podCIDR, twice.
@@ -90,6 +96,7 @@ InHostModeTheAgentHasTheRightsThatItUses() {
   own_podcidr_is_refused_twice master1
   nodes_change
   wait_for 20 has_route worker1
+  check_on worker1
   expect_least_rights
 }
 
@@ -103,6 +110,7 @@ BehindARouterAgentAndControllerHaveTheRightsThatTheyUse() {
   wait_for 20 has_route router
   wait_for 20 lab exec worker1 test -e /run/cni/net.d/10-podroute.conflist
   router_refuses_twice
+  check_on worker1 --mode=local
   expect_least_rights
 }
 
@@ -115,6 +123,7 @@ TheElectionHasTheRightsThatItUses() {
   nodes_change
   wait_for 20 has_route router
   router_refuses_twice
+  check_on worker1 --mode=local
   expect_least_rights
 }
 
