@@ -86,6 +86,20 @@ std::vector<IpWithLength> StaleGatewayAddresses(const std::vector<AddressDetails
   return stale;
 }
 
+Result<bool> AddMissingAddresses(LinkOps& ops, int gateway,
+                                 const std::vector<AddressDetails>& present,
+                                 const std::vector<IpWithLength>& wanted) {
+  bool added = false;
+  for (const IpWithLength& address : wanted) {
+    bool there = std::any_of(present.begin(), present.end(),
+                             [&](const AddressDetails& old) { return old.address == address; });
+    if (there) continue;
+    PODROUTE_RETURN_IF_ERROR(ops.AddBridgeAddress(gateway, address));
+    added = true;
+  }
+  return added;
+}
+
 Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge, int gateway,
                               const std::vector<CniIp>& ips) {
   std::vector<IpWithLength> wanted = GatewayAddresses(ips);
@@ -94,11 +108,7 @@ Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge, int
   for (const AddressDetails& old : present) {
     candidates = candidates || (!IsIn(wanted, old.address) && !old.address.address.IsLinkLocal());
   }
-  for (const IpWithLength& address : wanted) {
-    bool there = std::any_of(present.begin(), present.end(),
-                             [&](const AddressDetails& old) { return old.address == address; });
-    if (!there) PODROUTE_RETURN_IF_ERROR(ops.AddBridgeAddress(gateway, address));
-  }
+  PODROUTE_RETURN_IF_ERROR(AddMissingAddresses(ops, gateway, present, wanted).status());
   if (!candidates) return Status::Ok();
   std::optional<std::vector<IpAddress>> reserved = ReservedOnBridge(ops, conf, bridge);
   if (!reserved) {
@@ -113,6 +123,14 @@ Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge, int
   return Status::Ok();
 }
 
+Status RefuseRouterAdvertisements(LinkOps& ops, const std::string& gateway,
+                                  std::optional<uint32_t> accept_ra) {
+  if (accept_ra == 0u) return Status::Ok();
+  Status refused = EnsureSysctl("net/ipv6/conf/" + gateway + "/accept_ra", "0", ops.sysctl_dir());
+  // A kernel without IPv6 has nothing to refuse.
+  return refused.code() == StatusCode::kNotFound ? Status::Ok() : refused;
+}
+
 Status EnsureForwarding(LinkOps& ops, const std::string& gateway, const std::vector<CniIp>& ips,
                         std::optional<uint32_t> accept_ra) {
   std::vector<IpFamily> families;
@@ -123,12 +141,10 @@ Status EnsureForwarding(LinkOps& ops, const std::string& gateway, const std::vec
   for (IpFamily family : families) {
     if (std::find(forwarded.begin(), forwarded.end(), family) != forwarded.end()) continue;
     PODROUTE_RETURN_IF_ERROR(EnsureSysctl(
-        family == IpFamily::kV4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "1"));
+        family == IpFamily::kV4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "1",
+        ops.sysctl_dir()));
   }
-  if (accept_ra == 0u) return Status::Ok();
-  Status refused = EnsureSysctl("net/ipv6/conf/" + gateway + "/accept_ra", "0");
-  // A kernel without IPv6 has nothing to refuse.
-  return refused.code() == StatusCode::kNotFound ? Status::Ok() : refused;
+  return RefuseRouterAdvertisements(ops, gateway, accept_ra);
 }
 
 }  // namespace podroute

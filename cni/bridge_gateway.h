@@ -29,14 +29,22 @@ std::vector<IpWithLength> StaleGatewayAddresses(const std::vector<AddressDetails
                                                 const std::vector<IpWithLength>& wanted, bool force,
                                                 const std::vector<IpAddress>& reserved);
 
+// Gives `gateway` those of `wanted` that are not among `present`. Whether there were any.
+Result<bool> AddMissingAddresses(LinkOps& ops, int gateway,
+                                 const std::vector<AddressDetails>& present,
+                                 const std::vector<IpWithLength>& wanted);
+
 // Gives `gateway` (the bridge, or its interface in the pods' VLAN) its addresses and takes stale
 // ones away, while pods that use it go on. `bridge` is the bridge.
 Status EnsureGatewayAddresses(LinkOps& ops, const NetConf& conf, int bridge, int gateway,
                               const std::vector<CniIp>& ips);
 
-// Forwarding on for the families of `ips`, and router advertisements refused on the gateway's
-// interface, which a pod could send otherwise (CVE-2020-10749). `accept_ra`: what is known of that
-// setting.
+// Router advertisements refused on the gateway's interface, which a pod could send otherwise
+// (CVE-2020-10749). `accept_ra`: what is known of that setting.
+Status RefuseRouterAdvertisements(LinkOps& ops, const std::string& gateway,
+                                  std::optional<uint32_t> accept_ra);
+
+// Forwarding on for the families of `ips`, and RefuseRouterAdvertisements.
 //
 // Asks by netlink what can be asked so: under /proc/sys/net each network namespace that anybody has
 // looked at adds to what a look-up has to walk through, with 200 pods a sixth of an ADD.

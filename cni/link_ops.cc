@@ -94,8 +94,8 @@ Status PrepareIpv6(const std::string& interface) {
 // for two seconds. Its hardware address is random, so there is nobody to have the same. Best
 // effort: without IPv6 there is nothing to wait for, and where /proc/sys is read-only it only takes
 // longer.
-void SkipDuplicateDetection(const std::string& gateway) {
-  (void)EnsureSysctl("net/ipv6/conf/" + gateway + "/accept_dad", "0");
+void SkipDuplicateDetection(const std::string& gateway, const std::string& sysctl_dir) {
+  (void)EnsureSysctl("net/ipv6/conf/" + gateway + "/accept_dad", "0", sysctl_dir);
 }
 
 }  // namespace
@@ -182,7 +182,7 @@ Result<LinkSummary> LinkOps::EnsureBridge(const std::string& name, uint32_t mtu,
   }
   uint32_t wanted = IFF_UP | (promiscuous ? uint32_t{IFF_PROMISC} : 0u);
   if ((link->flags & wanted) != wanted) {
-    if ((link->flags & IFF_UP) == 0) SkipDuplicateDetection(name);
+    if ((link->flags & IFF_UP) == 0) SkipDuplicateDetection(name, sysctl_dir_);
     NetlinkBatch batch;
     EncodeSetLinkFlags(batch, link->ifindex, wanted);
     PODROUTE_RETURN_IF_ERROR(Run(batch, "set bridge " + name + " up"));
@@ -331,7 +331,7 @@ Result<LinkSummary> LinkOps::EnsureVlanInterface(const VlanInterface& wanted) {
   if (!plugged.ok()) return plugged;
   PODROUTE_ASSIGN_OR_RETURN(link, QueryLink(name));
   if (!link) return Status(StatusCode::kUnavailable, name + " went away");
-  SkipDuplicateDetection(name);
+  SkipDuplicateDetection(name, sysctl_dir_);
   NetlinkBatch batch;
   EncodeSetLinkFlags(batch, link->ifindex, IFF_UP);
   PODROUTE_RETURN_IF_ERROR(Run(batch, "set " + name + " up"));

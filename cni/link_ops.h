@@ -6,12 +6,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "cni/cni_types.h"
 #include "cni/link_codec.h"
 #include "cni/link_query.h"
+#include "cni/sysctl.h"
 #include "cni/vlan_codec.h"
 #include "routing/netlink_socket.h"
 
@@ -53,7 +55,11 @@ MacAddress RandomMac();
 // in too. Neither owns nor closes it.
 class LinkOps {
  public:
-  explicit LinkOps(NetlinkTransport& netlink) : netlink_(netlink) {}
+  // `sysctl_dir`: where its /proc/sys can be written.
+  explicit LinkOps(NetlinkTransport& netlink, std::string sysctl_dir = kSysctlDir)
+      : netlink_(netlink), sysctl_dir_(std::move(sysctl_dir)) {}
+
+  const std::string& sysctl_dir() const { return sysctl_dir_; }
 
   // nullopt when there is none of that name.
   Result<std::optional<LinkDetails>> FindLink(const std::string& name);
@@ -149,6 +155,7 @@ class LinkOps {
   Status Run(NetlinkBatch& batch, const std::string& what);
 
   NetlinkTransport& netlink_;
+  const std::string sysctl_dir_;
 };
 
 }  // namespace podroute

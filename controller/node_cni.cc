@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 #include "cni/conflist.h"
+#include "cni/link_ops.h"
+#include "cni/node_bridge.h"
 #include "controller/node_sysctls.h"
 #include "controller/pod_network.h"
 #include "routing/local_network_reader.h"
@@ -38,6 +40,20 @@ std::vector<int> Ask(Result<std::vector<int>> (*find)(NetlinkTransport&)) {
   return found.ok() ? *found : std::vector<int>();
 }
 
+Result<NodeBridgeState> PutRight(const NodeBridge& wanted, const std::string& sysctl_dir) {
+  PODROUTE_ASSIGN_OR_RETURN(auto socket, NetlinkSocket::Create());
+  LinkOps ops(*socket, sysctl_dir);
+  return EnsureNodeBridge(ops, wanted);
+}
+
+std::string Gateways(const NodeBridge& bridge) {
+  std::vector<std::string> gateways;
+  for (const IpPrefix& pod_cidr : bridge.pod_cidrs) {
+    gateways.push_back(GatewayOf(pod_cidr).ToString());
+  }
+  return Joined(gateways);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<NodeCni>> NodeCni::Create(EventLoop& loop, const Options& options,
@@ -58,6 +74,7 @@ Result<std::unique_ptr<NodeCni>> NodeCni::Create(EventLoop& loop, const Options&
 
 void NodeCni::Update(const std::shared_ptr<const Node>& self, const std::vector<Refusal>& refused,
                      const LocalNetwork& local, bool ready) {
+  bool bridge_due = ready && !ready_;
   ready_ |= ready;
   if (!self) return;
   std::vector<std::string> problems;
@@ -79,7 +96,9 @@ void NodeCni::Update(const std::shared_ptr<const Node>& self, const std::vector<
   if (pod_cidrs_ != pod_cidrs) {
     pod_cidrs_ = std::move(pod_cidrs);
     EnableForwarding();
+    bridge_due = true;
   }
+  if (bridge_due || (moved && !HasBridge(local_, pod_cidrs_))) EnsureBridge();
   SetConflist();
 }
 
@@ -87,6 +106,7 @@ void NodeCni::Resync() {
   EnableForwarding();
   if (self_) {
     FindUplinks();
+    EnsureBridge();
     SetConflist();
   }
   if (installer_) installer_->Resync();
@@ -104,10 +124,32 @@ Status NodeCni::RemoveConflist() {
 
 void NodeCni::SetConflist() {
   if (!installer_ || !ready_ || pod_cidrs_.empty()) return;
+  if (foreign_link_ && !installer_->has_conflist()) return;
   installer_->SetConflist(RenderConflist({.pod_cidrs = pod_cidrs_,
                                           .mtu = mtu_,
                                           .network = options_.cni_network_name,
                                           .data_dir = options_.cni_data_dir}));
+}
+
+void NodeCni::EnsureBridge() {
+  if (options_.cni_conf_dir.empty() || !ready_ || pod_cidrs_.empty()) return;
+  const NodeBridge wanted{std::string(kBridgeName), mtu_, pod_cidrs_};
+  Result<NodeBridgeState> state = PutRight(wanted, options_.sysctl_dir);
+  foreign_link_ = state.ok() && *state == NodeBridgeState::kForeignLink;
+  std::string problem;
+  if (foreign_link_) {
+    problem = "the link " + wanted.name +
+              " is no bridge, so no pod can start: delete or rename it (it is looked at again with "
+              "each --resync_period)";
+  } else if (!state.ok()) {
+    problem = "the bridge " + wanted.name +
+              " is not as it should be, the next pod's start will put it right error=\"" +
+              state.status().message() + "\"";
+  } else if (*state == NodeBridgeState::kPutRight) {
+    LOG(INFO) << "bridge put right bridge=" << wanted.name << " addresses=" << Gateways(wanted);
+  }
+  LOG_IF(WARNING, !problem.empty() && problem != bridge_problem_) << problem;
+  bridge_problem_ = std::move(problem);
 }
 
 void NodeCni::FindUplinks() {

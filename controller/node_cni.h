@@ -1,5 +1,5 @@
-// The local side of host and local mode: kernel settings, plugin and conflist, from what is known
-// of this node.
+// The local side of host and local mode: kernel settings, bridge, plugin and conflist, from what is
+// known of this node.
 #ifndef PODROUTE_CONTROLLER_NODE_CNI_H_
 #define PODROUTE_CONTROLLER_NODE_CNI_H_
 
@@ -28,6 +28,11 @@ namespace podroute {
 // of the link that has its InternalIP (else the default route's, which is looked at with each
 // Resync). When the Node goes or has no usable podCIDR any more, it stays as it is: pods that run
 // here still have their addresses.
+//
+// Before the conflist, and only where there is one to be, the pods' bridge is made, and put right
+// when Update's links show that it is not, or on Resync. Where that fails the conflist is written
+// even so, for the plugin does the same with each pod; but not as long as the bridge's name is that
+// of some other link, with which no pod could start: the node must not turn Ready for that.
 class NodeCni {
  public:
   // The loop, the clock and the metrics must outlive this. Sets IPv4 forwarding and installs the
@@ -49,6 +54,7 @@ class NodeCni {
  private:
   NodeCni(const Options& options) : options_(options) {}  // NOLINT(google-explicit-constructor)
   void SetConflist();
+  void EnsureBridge();
   void EnableForwarding();
   void FindUplinks();
   void SayOnce(const std::string& line);
@@ -61,7 +67,9 @@ class NodeCni {
   LocalNetwork local_;
   std::vector<IpPrefix> pod_cidrs_;  // Usable ones, as last known.
   std::vector<LocalLink> uplinks_;
-  uint32_t mtu_ = 0;  // Of uplinks_, or as told.
+  uint32_t mtu_ = 0;            // Of uplinks_, or as told.
+  bool foreign_link_ = false;   // In the bridge's place.
+  std::string bridge_problem_;  // As last said.
   std::set<std::string> said_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cni/conflist.h"
+#include "cni/node_bridge.h"
 
 namespace podroute {
 namespace {
@@ -53,6 +54,17 @@ std::vector<LocalLink> LinksOfNode(const Node& self, const LocalNetwork& local) 
   std::vector<LocalLink> links = LinksByIndex(ifindexes, local);
   std::erase_if(links, [](const LocalLink& link) { return link.loopback; });
   return links;
+}
+
+bool HasBridge(const LocalNetwork& local, const std::vector<IpPrefix>& pod_cidrs) {
+  auto bridge = std::find_if(local.links.begin(), local.links.end(),
+                             [](const LocalLink& link) { return link.name == kBridgeName; });
+  if (bridge == local.links.end() || !bridge->up) return false;
+  return std::all_of(pod_cidrs.begin(), pod_cidrs.end(), [&](const IpPrefix& pod_cidr) {
+    const LocalAddress gateway{bridge->ifindex, GatewayOf(pod_cidr).address, pod_cidr};
+    return std::find(local.addresses.begin(), local.addresses.end(), gateway) !=
+           local.addresses.end();
+  });
 }
 
 std::vector<LocalLink> LinksByIndex(const std::vector<int>& ifindexes, const LocalNetwork& local) {

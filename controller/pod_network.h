@@ -27,6 +27,9 @@ bool HasPodNetwork(const std::shared_ptr<const Node>& self, std::span<const Refu
 // The links that have one of the Node's InternalIPs, in order of ifindex; loopback does not count.
 std::vector<LocalLink> LinksOfNode(const Node& self, const LocalNetwork& local);
 
+// Whether the pods' bridge is there, up, with the gateway address of each podCIDR.
+bool HasBridge(const LocalNetwork& local, const std::vector<IpPrefix>& pod_cidrs);
+
 // Those of `ifindexes` that there are.
 std::vector<LocalLink> LinksByIndex(const std::vector<int>& ifindexes, const LocalNetwork& local);
 

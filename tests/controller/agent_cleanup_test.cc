@@ -53,7 +53,7 @@ TEST_F(AgentCleanupTest, RemovesAllThatIsOursAndSaysWhat) {
   Ran cleanup = Run({"cleanup"});
   EXPECT_EQ(cleanup.code, 0) << cleanup.err;
   EXPECT_EQ(cleanup.out, "removed " + Conflist() + "\nremoved 4 routes and 4 nexthop objects\n" +
-                             Masquerading() + "removed " + Loopback() + "\nremoved " + Plugin() +
+                             Masquerading() + "removed cni0\nremoved " + Loopback() + "\nremoved " + Plugin() +
                              "\n");
   EXPECT_EQ(OurRoutes(), "");
   EXPECT_TRUE(fs::is_empty(BinDir()));
@@ -150,7 +150,8 @@ TEST_F(AgentCleanupTest, SomebodyElsesLoopbackAndConfigurationsStay) {
 
 TEST_F(AgentCleanupTest, WithoutDirectoriesFilesStay) {
   Ran cleanup = Run({"cleanup", "--cni_bin_dir=", "--cni_conf_dir="});
-  EXPECT_EQ(cleanup.out, "removed 4 routes and 4 nexthop objects\n" + Masquerading());
+  EXPECT_EQ(cleanup.out,
+            "removed 4 routes and 4 nexthop objects\n" + Masquerading() + "removed cni0\n");
   EXPECT_TRUE(fs::exists(Plugin()));
   EXPECT_TRUE(fs::exists(Conflist()));
 }

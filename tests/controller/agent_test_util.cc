@@ -116,6 +116,7 @@ const std::string& KernelLog::text() {
       case RTM_DELROUTE: {
         auto route = DecodeRoute(message);
         bool matters = route && route->mark.table != RT_TABLE_LOCAL &&
+                       route->mark.protocol != RTPROT_KERNEL &&
                        route->type != RTN_MULTICAST && (route->flags & RTM_F_CLONED) == 0;
         if (!matters) return;
         text_ += message.header.nlmsg_type == RTM_NEWROUTE ? "new " : "del ";
@@ -366,7 +367,7 @@ std::string AgentTest::Strangers() {
   return Shell(
       "{ for f in -4 -6; do ip -o -d $f route show table all; done |"
       " awk '!(/^unicast / && / proto 110 / && / metric 110 / && / table main /) &&"
-      " !/nh_info .* proto 110/';"
+      " !/nh_info .* proto 110/ && !/ dev cni0 /';"
       " ip nexthop | awk '!/ proto 110 /'; } | sort");
 }
 

@@ -40,7 +40,7 @@ std::string NodeListJson(const std::string& version, const std::vector<std::stri
 
 // Every change of a route or nexthop object in the network namespace since it was made, one line
 // each: "new 10.244.2.0/24 via 192.168.0.2 proto 110 metric 110", "del ...", "newnexthop
-// 192.168.0.2", "delnexthop". What concerns the tables local and broadcast is left out.
+// 192.168.0.2", "delnexthop". The kernel's own, for addresses, are left out.
 class KernelLog {
  public:
   KernelLog();
@@ -116,7 +116,7 @@ class AgentTest : public ::testing::Test {
   // The routes with our mark, "DESTINATION GATEWAY", one a line, in order of text.
   std::string OurRoutes();
   std::string OurNexthops() { return Shell("ip nexthop show proto 110"); }
-  // Everything but those, in ip(8)'s JSON; nexthop objects too.
+  // Everything but those and the pods' bridge's, as ip(8) shows it; nexthop objects too.
   std::string Strangers();
 
   std::string WriteTemp(const std::string& name, const std::string& text);

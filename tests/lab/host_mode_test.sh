@@ -233,7 +233,7 @@ CleanupRemovesWhatIsOursAndNothingElse() {
   lab agent master1 stop
   lab exec master1 ip route add 10.99.0.0/16 via 192.168.0.3 metric 110
   local before
-  before=$(lab exec master1 ip route show | grep -v 'proto 110')
+  before=$(lab exec master1 ip route show | grep -v 'proto 110\|dev cni0')
   lab exec master1 podroute cleanup
   expect_eq "all routes" "$before" "$(lab exec master1 ip route show)"
   expect_eq "nexthop objects" "" "$(lab exec master1 ip nexthop show)"
