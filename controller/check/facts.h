@@ -64,6 +64,7 @@ struct HostFacts {
   LocalNetwork local;
   std::map<std::string, std::string> sysctls;  // "net/ipv4/ip_forward" to its text; absent: none.
   std::vector<std::string> uplinks;            // Names of the links with the Node's addresses.
+  bool foreign_bridge = false;                 // The link cni0 is there and is no bridge.
   std::vector<std::string> bridge_ports;
   std::vector<PodLinkFact> pods;
   std::optional<std::string> conflist;  // Its bytes.

@@ -26,6 +26,7 @@ const std::vector<std::string_view>& AllFindingIds() {
   static const auto& ids = *new std::vector<std::string_view>{
       "BridgeAddressWrong",
       "BridgeDown",
+      "BridgeMissing",
       "BridgeMtu",
       "BridgeNetfilterOff",
       "BridgeSilent",

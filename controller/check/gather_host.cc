@@ -197,7 +197,9 @@ void GatherPodLinks(HostFacts* host, std::vector<Skipped>* skipped) {
   }
   int bridge = 0;
   for (const LinkDetails& link : *links) {
-    if (link.name == kBridgeName) bridge = link.ifindex;
+    if (link.name != kBridgeName) continue;
+    bridge = link.ifindex;
+    host->foreign_bridge = link.kind != "bridge";
   }
   for (const LinkDetails& link : *links) {
     if (!IsHostVeth(link) || !ParseHostVethAlias(host->network, link.alias)) continue;

@@ -10,6 +10,7 @@ namespace {
 constexpr char kOurs[] = "10-podroute.conflist";
 constexpr char kRestart[] =
     "# restart the agent: kubectl -n kube-system rollout restart daemonset podroute";
+constexpr char kSeeAgent[] = "# see that the agent runs and what it says in its log";
 
 const LocalLink* FindLink(const HostFacts& host, const std::string& name) {
   for (const LocalLink& link : host.local.links) {
@@ -45,12 +46,27 @@ void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
   }
 }
 
-void CheckBridge(const HostFacts& host, const LocalLink& bridge, std::vector<Finding>* findings) {
+// Without pods it has no carrier, which is how it should be.
+void CheckBridge(const HostFacts& host, std::vector<Finding>* findings) {
+  if (host.foreign_bridge && !host.conf_dir.empty()) {
+    findings->push_back({"BridgeMissing", Severity::kError, "the link cni0 is no bridge",
+                         "no pod can start on this node", "ip link delete cni0"});
+    return;
+  }
+  const LocalLink* found = FindLink(host, std::string(kBridgeName));
+  if (found == nullptr) {
+    if (!host.conflist) return;  // It is made right before.
+    findings->push_back({"BridgeMissing", Severity::kError, "there is no bridge cni0",
+                         "pods that run on this node reach nothing", kSeeAgent});
+    return;
+  }
+  const LocalLink& bridge = *found;
   if (!bridge.up) {
     findings->push_back({"BridgeDown", Severity::kError, "cni0 is down",
                          "no pod of this node reaches anything", "ip link set cni0 up"});
   }
-  if (host.wanted_mtu != 0 && bridge.mtu != host.wanted_mtu) {
+  // Its first port brings the right one.
+  if (host.wanted_mtu != 0 && bridge.mtu != host.wanted_mtu && !host.bridge_ports.empty()) {
     findings->push_back({"BridgeMtu", Severity::kWarning,
                          "cni0 has MTU " + std::to_string(bridge.mtu) + ", pods should have " +
                              std::to_string(host.wanted_mtu),
@@ -117,10 +133,7 @@ void CheckPorts(const HostFacts& host, std::vector<Finding>* findings) {
 void CheckPodLinks(const CheckFacts& facts, std::vector<Finding>* findings) {
   const HostFacts& host = *facts.host;
   CheckFiles(host, findings);
-  // The first pod's plugin makes it.
-  if (const LocalLink* bridge = FindLink(host, std::string(kBridgeName))) {
-    CheckBridge(host, *bridge, findings);
-  }
+  CheckBridge(host, findings);
   CheckPorts(host, findings);
   CheckPods(host, findings);
   if (host.networkd && host.networkd_manages_foreign) {

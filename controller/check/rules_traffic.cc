@@ -54,10 +54,11 @@ void CheckReachability(const CheckFacts& facts, std::vector<Finding>* findings) 
            "with a smaller --cni_mtu; until it is right this fails: " +
                ping});
     } else if (probe.bridge) {
-      findings->push_back({"BridgeSilent", Severity::kNote,
+      // Each node's agent makes it, unless that is somebody else's business there as it is here.
+      bool made = !facts.host->conf_dir.empty();
+      findings->push_back({"BridgeSilent", made ? Severity::kError : Severity::kNote,
                            show + " does not answer, though the node does",
-                           "its bridge is made with its first pod; if pods run there, they are not "
-                           "reached",
+                           "its pods are not reached from here",
                            "# run podroute check on " + Printable(probe.node)});
     } else {
       findings->push_back({"NodeUnreachable", Severity::kError, show + " does not answer",

@@ -42,6 +42,19 @@ ASoundLabHasNoFindingsOnAnyNode() {
   expect_eq "from elsewhere" "" "$(lab exec apiserver podroute check --output=json | ids)"
 }
 
+# Bridges are there before any pod.
+without_pods() {  # CHECK_MODE LAB_FLAGS...
+  local mode=$1 node
+  shift
+  lab_up --nodes 3 "$@"
+  for node in master1 worker1 worker2; do
+    expect_eq "$node" "nothing found" "$(lab exec "$node" podroute check --mode="$mode")"
+  done
+}
+WithoutPodsASoundLabHasNoFindings() { without_pods host; }
+WithoutPodsASoundDualStackLabHasNoFindings() { without_pods host --dual-stack; }
+WithoutPodsASoundRouterModeLabHasNoFindings() { without_pods local --mode router; }
+
 ASoundRouterModeLabHasNoFindings() {
   sound_lab --mode router
   expect_eq "worker1" "nothing found" "$(lab exec worker1 podroute check --mode=local)"
@@ -64,8 +77,6 @@ EachFaultOfTheNodeIsFoundAndMended() {
   lab exec pod-master1 ip link set eth0 up
   lab exec pod-master1 ip route replace default via 10.244.1.1
   wait_for 10 clean
-  finds BridgeAddressWrong 2 on ip address delete 10.244.1.1/24 dev cni0
-  finds BridgeDown 2 on ip link set cni0 down
   finds ConflistOrder 2 on bash -c 'echo "{}" >/run/cni/net.d/05-other.conf'
   finds RouteShadowed 2 on ip route add 10.244.2.0/24 via 192.168.0.254
   finds RouteShadowed 2 on ip route add blackhole 10.244.2.0/24
@@ -85,6 +96,16 @@ EachFaultThatTheAgentWouldMendIsFound() {
   lab agent master1 stop
   finds NetworkTaint 1 lab kubectl taint node master1 podroute.io/network-unavailable=:NoSchedule
   lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  finds BridgeAddressWrong 2 on ip address delete 10.244.1.1/24 dev cni0
+  finds BridgeDown 2 on ip link set cni0 down
+  lab pod-delete master1 pod-master1
+  finds BridgeMissing 2 on ip link delete cni0
+  lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  on bash -c 'ip link delete cni0; ip link add cni0 type veth peer name other
+    ip link set cni0 up; ip address add 10.99.0.1/24 dev cni0'
+  lab agent master1 start
+  finds BridgeMissing 2 true
+  lab agent master1 stop
   finds RouteMissing 2 on ip route delete 10.244.2.0/24 proto 110 metric 110
   lab agent master1 start && wait_for 10 clean && lab agent master1 stop
   finds RouteStale 1 on ip route add 10.244.99.0/24 via 192.168.0.3 proto 110 metric 110
@@ -97,6 +118,21 @@ EachFaultThatTheAgentWouldMendIsFound() {
   finds PluginMissing 2 on rm /run/cni/bin/podroute-cni
   lab agent master1 start
   wait_for 10 clean
+}
+
+# As they look from master1: the node answers and its bridge does not.
+AnotherNodesBridgeIsMissed() {
+  lab_up --nodes 2 --dual-stack
+  wait_for 10 clean
+  lab agent worker1 stop
+  finds BridgeSilent 2 lab exec worker1 ip link set cni0 down
+  lab exec worker1 podroute check --output=json >"$case_dir/report" || true
+  expect_eq "on the node itself" "BridgeAddressWrong BridgeDown" "$(ids <"$case_dir/report")"
+  lab agent worker1 start && wait_for 10 clean && lab agent worker1 stop
+  finds BridgeSilent 2 lab exec worker1 ip link delete cni0
+  lab exec worker1 podroute check --output=json >"$case_dir/report" || true
+  expect_eq "on the node itself" "BridgeMissing" "$(ids <"$case_dir/report")"
+  lab agent worker1 start && wait_for 10 clean
 }
 
 config_map() {  # NAME KEY TEXT

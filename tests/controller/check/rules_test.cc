@@ -123,6 +123,7 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"ConflistEdited", [](F f) { *f.host->conflist += " "; }},
       {"ConflistOrder", [](F f) { f.host->first_conf = "05-other.conf"; }},
       {"BridgeDown", [](F f) { f.host->local.links[1].up = false; }},
+      {"BridgeMissing", [](F f) { f.host->foreign_bridge = true; }},
       {"BridgeMtu", [](F f) { f.host->local.links[1].mtu = 1400; }},
       {"BridgeAddressWrong", [](F f) { f.host->local.addresses.pop_back(); }},
       {"PodMtu", [](F f) { f.host->local.links[2].mtu = 1400; }},
@@ -190,6 +191,36 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
     plant(facts);
     EXPECT_EQ(Ids(facts), id);
   }
+}
+
+TEST(CheckRulesTest, ANodeWithoutPodsHasABridgeWithoutCarrier) {
+  CheckFacts facts = Sound();
+  facts.host->pods.clear();
+  facts.host->bridge_ports.clear();
+  facts.host->local.links.pop_back();
+  facts.host->local.links[1].carrier = false;
+  facts.host->local.links[1].mtu = 1400;  // Made before the uplink's was changed.
+  EXPECT_EQ(Ids(facts), "");
+}
+
+TEST(CheckRulesTest, ABridgeThatIsGoneIsMissedWhereThereIsAConflist) {
+  CheckFacts facts = Sound();
+  facts.host->pods.clear();
+  facts.host->bridge_ports.clear();
+  facts.host->local.links.resize(1);
+  EXPECT_EQ(Ids(facts), "BridgeMissing");
+  facts.host->conflist.reset();
+  EXPECT_EQ(Ids(facts), "ConflistMissing");
+  facts.host->conf_dir.clear();
+  EXPECT_EQ(Ids(facts), "");
+}
+
+TEST(CheckRulesTest, ASilentBridgeIsAnErrorWhereAgentsMakeThem) {
+  CheckFacts facts = Sound();
+  facts.host->probes[1].reached = Reached::kNo;
+  EXPECT_EQ(CheckRules(facts).at(0).severity, Severity::kError);
+  facts.host->conf_dir.clear();
+  EXPECT_EQ(CheckRules(facts).at(0).severity, Severity::kNote);
 }
 
 TEST(CheckRulesTest, MasqueradingThatIsNotWantedIsNotMissed) {
