@@ -53,6 +53,28 @@ TEST(PodNetworkTest, ALongNameIsFoundAmongRefusals) {
   EXPECT_EQ(Usable(self, result.refused), std::vector<IpPrefix>{});
 }
 
+TEST(PodNetworkTest, TheBridgeIsThereWhenItIsUpWithEachGateway) {
+  LocalLink bridge;
+  bridge.ifindex = 3;
+  bridge.name = "cni0";
+  bridge.up = true;
+  bridge.carrier = false;  // Without pods.
+  LocalNetwork local;
+  local.links = {bridge};
+  local.addresses = {{3, A("10.244.1.1"), P("10.244.1.0/24")}};
+  const std::vector<IpPrefix> v4 = {P("10.244.1.0/24")};
+  EXPECT_TRUE(HasBridge(local, v4));
+  EXPECT_FALSE(HasBridge(local, {P("10.244.1.0/24"), P("fd00::/64")}));
+  EXPECT_FALSE(HasBridge(local, {P("10.244.0.0/16")}));
+  LocalNetwork wrong = local;
+  wrong.addresses[0].ifindex = 2;  // Another link has it.
+  EXPECT_FALSE(HasBridge(wrong, v4));
+  wrong = local;
+  wrong.links[0].up = false;
+  EXPECT_FALSE(HasBridge(wrong, v4));
+  EXPECT_FALSE(HasBridge({}, v4));
+}
+
 TEST(PodNetworkTest, WhatIsTooSmallOrMalformedOrTwiceThereIsLeftOut) {
   std::string problem;
   EXPECT_EQ(
