@@ -1,5 +1,6 @@
 #include <glog/logging.h>
 
+#include "controller/agent_presence.h"
 #include "controller/api_client.h"
 #include "controller/host_agent.h"
 #include "controller/local_agent.h"
@@ -9,6 +10,14 @@
 
 namespace podroute {
 namespace {
+
+// For as long as the agent runs.
+Result<AgentPresence> Announce(const Options& options) {
+  Result<AgentPresence> presence = AgentPresence::Announce(options);
+  LOG_IF(WARNING, !presence.ok()) << "podroute cleanup will not know of this agent error=\""
+                                  << presence.status().message() << "\"";
+  return presence;
+}
 
 Result<int> RunRouter(const Options& options) {
   PODROUTE_ASSIGN_OR_RETURN(ApiClient client, ApiClient::Create(options));
@@ -21,6 +30,7 @@ Result<int> RunRouter(const Options& options) {
   LOG(INFO) << "podroute starts version=" << kVersion << " mode=router"
             << (options.router.owner.empty() ? "" : " owner=" + options.router.owner)
             << " api_server=" << client.host << " config=\"" << client.source << "\"";
+  Result<AgentPresence> presence = Announce(options);
   PODROUTE_ASSIGN_OR_RETURN(auto agent,
                             RouterAgent::Create(options, client.pod_namespace, *client.transport,
                                                 election.transport.get(), client.host));
@@ -41,6 +51,7 @@ Result<int> RunVerb(const Options& options) {
             << " mode=" << (options.mode == Mode::kHost ? "host" : "local")
             << " node=" << options.node_name << " api_server=" << client.host << " config=\""
             << client.source << "\"";
+  Result<AgentPresence> presence = Announce(options);
   if (options.mode == Mode::kLocal) {
     PODROUTE_ASSIGN_OR_RETURN(auto agent, LocalAgent::Create(options, *client.transport));
     PODROUTE_RETURN_IF_ERROR(agent->Run());

@@ -29,15 +29,12 @@ class AgentCleanupTest : public AgentTest {
   std::string Plugin() const { return BinDir() + "/podroute-cni"; }
   std::string Loopback() const { return BinDir() + "/loopback"; }
 
-  // As a container runtime does, with the plugin that is installed and the conflist's own entry,
-  // but for where reservations are kept.
+  // As a container runtime does, with the plugin that is installed and the conflist's own entry.
   void CallPlugin(const std::string& command, const TestPod& pod) {
     std::string conflist = ReadFile(Conflist()).value();
     size_t begin = conflist.find("{\"type\"");
     std::string conf = R"({"cniVersion":"1.0.0","name":"podroute",)" +
                        conflist.substr(begin + 1, conflist.rfind("]}") - begin - 1);
-    const std::string data_dir = "/run/cni-ipam-state";
-    conf.replace(conf.find(data_dir), data_dir.size(), dir_->File("ipam"));
     Shell("CNI_COMMAND=" + command + " CNI_CONTAINERID=c1 CNI_NETNS=" + pod.path() +
           " CNI_IFNAME=eth0 CNI_PATH=" + BinDir() + " " + Plugin() + " <" +
           WriteTemp("conf", conf));
@@ -46,6 +43,7 @@ class AgentCleanupTest : public AgentTest {
   static std::string Masquerading() {
     return TryShell("nft list tables") == 0 ? "removed nftables table inet podroute\n" : "";
   }
+  std::string Store() const { return DataDir() + "/podroute"; }
   static bool HasBridge() { return TryShell("ip link show cni0") == 0; }
 };
 
@@ -53,8 +51,8 @@ TEST_F(AgentCleanupTest, RemovesAllThatIsOursAndSaysWhat) {
   Ran cleanup = Run({"cleanup"});
   EXPECT_EQ(cleanup.code, 0) << cleanup.err;
   EXPECT_EQ(cleanup.out, "removed " + Conflist() + "\nremoved 4 routes and 4 nexthop objects\n" +
-                             Masquerading() + "removed cni0\nremoved " + Loopback() + "\nremoved " + Plugin() +
-                             "\n");
+                             Masquerading() + "removed cni0\nremoved " + Loopback() + "\nremoved " +
+                             Plugin() + "\n");
   EXPECT_EQ(OurRoutes(), "");
   EXPECT_TRUE(fs::is_empty(BinDir()));
   EXPECT_TRUE(fs::is_empty(ConfDir()));
@@ -86,10 +84,14 @@ TEST_F(AgentCleanupTest, WhilePodsAreAttachedTheirBridgeAndPluginStay) {
   CallPlugin("ADD", pod);
   const std::string conflist = ReadFile(Conflist()).value();
   Ran cleanup = Run({"cleanup"});
-  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_EQ(cleanup.code, 1);
+  EXPECT_EQ(cleanup.err,
+            "podroute: cleanup is not complete, left cni0 and the plugin: 1 pod is attached still; "
+            "delete them, then run this again\n");
   EXPECT_NE(cleanup.out.find("left cni0 and the plugin: 1 pod is attached still"),
             std::string::npos)
       << cleanup.out;
+  EXPECT_TRUE(fs::exists(Store() + "/10.244.1.2"));
   EXPECT_FALSE(fs::exists(Conflist()));
   EXPECT_EQ(OurRoutes(), "");
   EXPECT_TRUE(HasBridge());
@@ -100,8 +102,121 @@ TEST_F(AgentCleanupTest, WhilePodsAreAttachedTheirBridgeAndPluginStay) {
   CallPlugin("DEL", pod);
   fs::remove(Conflist());
   cleanup = Run({"cleanup"});
-  EXPECT_EQ(cleanup.out, "removed cni0\nremoved " + Loopback() + "\nremoved " + Plugin() + "\n");
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_EQ(cleanup.out, "removed cni0\nremoved " + Loopback() + "\nremoved " + Plugin() +
+                             "\nremoved " + Store() + "\n");
   EXPECT_FALSE(HasBridge());
+  EXPECT_FALSE(fs::exists(DataDir()));
+}
+
+// A pod that is gone without a DEL, its namespace and its link with it.
+TEST_F(AgentCleanupTest, ReservationsOfPodsThatAreGoneGoWithTheirStore) {
+  {
+    TestPod pod;
+    CallPlugin("ADD", pod);
+  }
+  ASSERT_TRUE(Eventually("the pod's link is gone",
+                         [] { return Shell("ip -br link show master cni0").empty(); }));
+  ASSERT_TRUE(fs::exists(Store() + "/10.244.1.2"));
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_NE(cleanup.out.find("removed " + Store() + "\n"), std::string::npos) << cleanup.out;
+  EXPECT_FALSE(fs::exists(DataDir()));
+}
+
+// Another network that shares the store has pods; and somebody has put files beside it.
+TEST_F(AgentCleanupTest, ReservationsOfAnotherPluginsPodsStay) {
+  {
+    TestPod pod;
+    CallPlugin("ADD", pod);
+  }
+  ASSERT_TRUE(Eventually("the pod's link is gone",
+                         [] { return Shell("ip -br link show master cni0").empty(); }));
+  const std::string theirs = Store() + "/10.244.1.77";
+  std::ofstream(theirs) << "theirs\r\neth0";
+  std::ofstream(DataDir() + "/others") << "";
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_NE(cleanup.out.find("kept " + Store() + ": 1 address is reserved in it by another"),
+            std::string::npos)
+      << cleanup.out;
+  EXPECT_TRUE(fs::exists(theirs));
+  EXPECT_FALSE(fs::exists(Store() + "/10.244.1.2"));
+  EXPECT_FALSE(fs::exists(DataDir() + "/.podroute"));
+  // When they have gone the rest is ours to remove, but for what is not.
+  fs::remove(theirs);
+  cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.out, "removed " + Store() + "\n");
+  EXPECT_TRUE(fs::exists(DataDir() + "/others"));
+}
+
+TEST_F(AgentCleanupTest, WhileAnAgentRunsNothingIsRemoved) {
+  StartAgentAndWait();
+  kernel_->Clear();
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 1);
+  EXPECT_EQ(cleanup.out, "");
+  EXPECT_EQ(cleanup.err,
+            "podroute: podroute run is running on this machine and would put everything back: stop "
+            "it first\n");
+  EXPECT_EQ(kernel_->text(), "");
+  EXPECT_TRUE(fs::exists(Conflist()));
+  // However it ends.
+  agent().Signal(SIGKILL);
+  agent().Wait();
+  cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_FALSE(HasBridge());
+}
+
+TEST_F(AgentCleanupTest, WhileOneOfTwoAgentsRunsNothingIsRemoved) {
+  ChildProcess& first = StartAgent();
+  EXPECT_TRUE(Says("routes are in place"));
+  StartAgentAndWait();
+  first.Signal(SIGTERM);
+  first.Wait();
+  EXPECT_EQ(Run({"cleanup"}).code, 1);
+  EXPECT_EQ(StopAgent(), 0);
+  EXPECT_EQ(Run({"cleanup"}).code, 0);
+}
+
+// docs/operate.md: the new mark first, and then the old one's routes.
+TEST_F(AgentCleanupTest, BesideAnAgentWithAnotherMarkOnlyTheOldMarksRoutesGo) {
+  StartAgentAndWait({"--route_metric=111"});
+  Ran cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_EQ(cleanup.out, "removed 4 routes and 4 nexthop objects\n");
+  EXPECT_EQ(OurRoutes(), "");
+  EXPECT_EQ(Shell("ip route show metric 111 | grep -c via"), "2\n");
+  EXPECT_TRUE(fs::exists(Conflist()));
+  EXPECT_TRUE(HasBridge());
+  EXPECT_EQ(agent().Says("CNI configuration written"), 0);
+}
+
+TEST_F(AgentCleanupTest, ARoutersAgentIsInTheWayOfItsOwnersCleanupOnly) {
+  Start({"run", "--mode=router", "--owner=a", "--leader_elect=false"});
+  EXPECT_TRUE(Says("routes are in place"));
+  Ran cleanup = Run({"cleanup", "--mode=router", "--owner=a"});
+  EXPECT_EQ(cleanup.code, 1);
+  EXPECT_NE(cleanup.err.find("stop it first"), std::string::npos) << cleanup.err;
+  cleanup = Run({"cleanup", "--mode=router", "--owner=b"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  cleanup = Run({"cleanup"});
+  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+}
+
+TEST_F(AgentCleanupTest, WhoMayNotRemoveItAllRemovesNothing) {
+  const std::string bridge = Shell("ip address show dev cni0");
+  Ran cleanup = Run({"cleanup"}, /*unprivileged=*/true);
+  EXPECT_EQ(cleanup.code, 1);
+  EXPECT_EQ(cleanup.out, "");
+  EXPECT_EQ(cleanup.err,
+            "podroute: this process may not change routes: run it as root or with "
+            "CAP_NET_ADMIN\n");
+  EXPECT_EQ(OurRoutes(), UsualRoutes(2, 3));
+  EXPECT_TRUE(fs::exists(Conflist()));
+  EXPECT_TRUE(fs::exists(Plugin()));
+  EXPECT_EQ(Shell("ip address show dev cni0"), bridge);
 }
 
 TEST_F(AgentCleanupTest, TablesOfNftablesThatAreOursGoAndOthersStay) {
@@ -123,7 +238,7 @@ TEST_F(AgentCleanupTest, SomebodyElsesBridgeAndPortsStay) {
   // Ours, but somebody else uses it.
   Shell("ip link set lanp master cni0");
   Ran cleanup = Run({"cleanup"});
-  EXPECT_EQ(cleanup.code, 0) << cleanup.err;
+  EXPECT_EQ(cleanup.code, 1);
   EXPECT_NE(cleanup.out.find("left cni0: links that are not ours are attached to it\n"),
             std::string::npos)
       << cleanup.out;

@@ -116,8 +116,8 @@ const std::string& KernelLog::text() {
       case RTM_DELROUTE: {
         auto route = DecodeRoute(message);
         bool matters = route && route->mark.table != RT_TABLE_LOCAL &&
-                       route->mark.protocol != RTPROT_KERNEL &&
-                       route->type != RTN_MULTICAST && (route->flags & RTM_F_CLONED) == 0;
+                       route->mark.protocol != RTPROT_KERNEL && route->type != RTN_MULTICAST &&
+                       (route->flags & RTM_F_CLONED) == 0;
         if (!matters) return;
         text_ += message.header.nlmsg_type == RTM_NEWROUTE ? "new " : "del ";
         text_ += Describe(*route) + "\n";
@@ -224,7 +224,8 @@ ChildProcess& AgentTest::Start(std::vector<std::string> arguments, bool unprivil
   if (std::any_of(arguments.begin(), arguments.end(),
                   [](const std::string& a) { return a == "run" || a == "cleanup"; })) {
     arguments.insert(arguments.begin() + 1,
-                     {"--cni_bin_dir=" + BinDir(), "--cni_conf_dir=" + ConfDir()});
+                     {"--cni_bin_dir=" + BinDir(), "--cni_conf_dir=" + ConfDir(),
+                      "--cni_data_dir=" + DataDir()});
   }
   // Several of them may run here at one time.
   if (std::any_of(arguments.begin(), arguments.end(),

@@ -77,6 +77,7 @@ class AgentTest : public ::testing::Test {
   // Where `run` installs and `cleanup` removes, unless told otherwise.
   std::string BinDir() const { return dir_->File("cni/bin"); }
   std::string ConfDir() const { return dir_->File("cni/net.d"); }
+  std::string DataDir() const { return dir_->File("cni/state"); }
   std::string Conflist() const { return ConfDir() + "/10-podroute.conflist"; }
 
   // `podroute VERB ARGUMENTS`, with the server's kubeconfig unless there is a --kubeconfig.

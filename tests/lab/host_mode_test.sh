@@ -230,13 +230,28 @@ PlanSaysThatThereIsNothingToDoWhenTheAgentHasDoneIt() {
 
 CleanupRemovesWhatIsOursAndNothingElse() {
   lab_up --nodes 3
-  lab agent master1 stop
+  lab pod master1 pod >/dev/null
   lab exec master1 ip route add 10.99.0.0/16 via 192.168.0.3 metric 110
-  local before
-  before=$(lab exec master1 ip route show | grep -v 'proto 110\|dev cni0')
+  local all before code=0 output
+  # The agent would put it back, and another container sees that it runs.
+  all=$(lab exec master1 ip route show)
+  output=$(lab exec master1 unshare --mount --pid --fork podroute cleanup 2>&1) || code=$?
+  expect_eq "exit code beside an agent" 1 "$code"
+  expect_contains "what it says" "stop it first" "$output"
+  expect_eq "all routes beside an agent" "$all" "$(lab exec master1 ip route show)"
+  # While a pod is attached what its deletion needs stays.
+  lab agent master1 stop
+  code=0
+  output=$(lab exec master1 podroute cleanup 2>&1) || code=$?
+  expect_eq "exit code with a pod" 1 "$code"
+  expect_contains "what it says" "left cni0 and the plugin: 1 pod is attached still" "$output"
+  lab pod-delete master1 pod
+  before=$(lab exec master1 ip route show | grep -v 'dev cni0')
   lab exec master1 podroute cleanup
   expect_eq "all routes" "$before" "$(lab exec master1 ip route show)"
   expect_eq "nexthop objects" "" "$(lab exec master1 ip nexthop show)"
+  expect_eq "files" "" "$(lab exec master1 find /run/cni /run/cni-ipam-state ! -type d 2>/dev/null)"
+  expect_eq "a second time" "nothing of podroute's is left here" "$(lab exec master1 podroute cleanup)"
 }
 
 run_tests "$@"
