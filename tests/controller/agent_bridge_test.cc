@@ -1,6 +1,8 @@
 // `podroute run` makes the pods' bridge, before any pod, and keeps it.
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 #include <filesystem>
 #include <string>
@@ -165,6 +167,28 @@ TEST_F(AgentBridgeTest, WhereNothingIsInstalledThereIsNoBridge) {
   StartAgentAndWait({"--cni_conf_dir="});
   EXPECT_EQ(OurRoutes(), UsualRoutesV4(2, 2));
   EXPECT_FALSE(Is("ip link show cni0"));
+}
+
+// As in the DaemonSet's pod: /proc/sys is read-only, and the host's is somewhere else.
+TEST_F(AgentBridgeTest, KernelSettingsAreWrittenWhereTheAgentIsTold) {
+  const std::string elsewhere = dir_->File("sys");
+  fs::create_directory(elsewhere);
+  bool may = unshare(CLONE_NEWNS) == 0 &&
+             mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+             mount("/proc/sys", elsewhere.c_str(), nullptr, MS_BIND, nullptr) == 0 &&
+             mount("/proc/sys", "/proc/sys", nullptr, MS_BIND, nullptr) == 0 &&
+             mount("none", "/proc/sys", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) == 0;
+  if (!may) GTEST_SKIP() << "may not mount here";
+  PutNodes({UsualNode(1)});
+  StartAgentAndWait({"--sysctl_dir=" + elsewhere});
+  EXPECT_TRUE(Installs());
+  EXPECT_TRUE(IsRight());
+  EXPECT_EQ(agent().Says("is not as it should be"), 0);
+  EXPECT_EQ(Shell("sysctl -n net.ipv6.conf.cni0.accept_ra net.ipv6.conf.cni0.accept_dad"),
+            "0\n0\n");
+  EXPECT_EQ(StopAgent(), 0);
+  umount("/proc/sys");
+  umount(elsewhere.c_str());
 }
 
 TEST_F(AgentBridgeTest, WithoutThePrivilegeTheConflistIsWrittenForThePluginMakesItToo) {
