@@ -66,7 +66,7 @@ void CheckFilter(const CheckFacts& facts, std::vector<Finding>* findings) {
         continue;
       }
       if (known->second.flows.find(flow.show) == std::string::npos) {
-        known->second.flows += ", " + flow.show;
+        known->second.flows += " and " + flow.show;
       }
       known->second.certain = known->second.certain || drop.certain;
     }
