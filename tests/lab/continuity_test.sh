@@ -104,7 +104,8 @@ AnUpgradeLosesNoPacket() {
     PODROUTE_BIN=$new lab agent "$node" start
     wait_for 30 is_ready "$node"
     wait_for 30 has_plugin_of "$node" "$new"
-    expect_eq "what runs on $node" "$new/controller/podroute" "$(readlink "/proc/$(agent_pid "$node")/exe")"
+    # By the file: in a chroot its path there is not the one here.
+    [[ /proc/$(agent_pid "$node")/exe -ef $new/controller/podroute ]] || fail "$node does not run the new build"
   done
   new_pods_work 1
   # What the old plugin made the new one takes away.
