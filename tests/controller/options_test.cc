@@ -222,6 +222,19 @@ TEST_F(OptionsTest, AWrongLineOfAFlagfileIsNamedByItsNumber) {
             path + ":2: \"route_metric=9\" is not a flag (--name=value)");
 }
 
+TEST_F(OptionsTest, VariablesThatAreNoFlagsAreComplainedOf) {
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(ComplainOfVariables({"PATH", "NODE_NAME", "PODROUTE_CLUSTER_CIDR", "PODROUTE_FLAGFILE",
+                                 "PODROUTE_BIRD_FILE"}),
+            Lines());
+  EXPECT_EQ(ComplainOfVariables({"PODROUTE_CLUSTER_CIDRS"}),
+            Lines({"environment PODROUTE_CLUSTER_CIDRS: no flag has this name, it is ignored; did "
+                   "you mean PODROUTE_CLUSTER_CIDR?"}));
+  EXPECT_EQ(ComplainOfVariables({"PODROUTE_cluster_cidr", "PODROUTE_SERVICE_HOST"}).size(), 2u);
+  // gflags' own, which print and exit.
+  EXPECT_EQ(ComplainOfVariables({"PODROUTE_HELPSHORT"}).size(), 1u);
+}
+
 TEST_F(OptionsTest, AWrongEnvironmentVariableIsNamed) {
   environment_ = {{"PODROUTE_CLEANUP_ON_EXIT", "perhaps"}};
   EXPECT_EQ(Complaint({"run"}),
