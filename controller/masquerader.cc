@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "base/text.h"
 #include "controller/pod_network.h"
 #include "routing/nft_table.h"
 
@@ -112,8 +113,8 @@ void Masquerader::OnHint() {
   Result<bool> changed = monitor_->Drain();
   if (changed.ok() && !*changed) return;
   if (!changed.ok()) {
-    LOG(ERROR) << "nftables notifications failed, subscribing again error=\""
-               << changed.status().message() << "\"";
+    LOG(ERROR) << "nftables notifications failed, subscribing again error="
+               << QuotedValue(changed.status().message());
     Close();
   }
   if (hints_.Take()) return Look();
@@ -140,8 +141,8 @@ void Masquerader::Look() {
   timer_->Arm(backoff_.Next());
   if (std::exchange(error_, status.message()) == status.message()) return;
   LOG(ERROR) << "pods cannot be masqueraded, they reach what is outside with their own addresses "
-                "error=\""
-             << error_ << "\"";
+                "error="
+             << QuotedValue(error_);
   listeners_.reporter->Happened(
       {node_name_, true, "MasqueradeFailed", "pods cannot be masqueraded: " + error_});
 }
