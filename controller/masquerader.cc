@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "controller/event_reasons.h"
 #include "controller/pod_network.h"
 #include "routing/nft_table.h"
 
@@ -144,7 +145,7 @@ void Masquerader::Look() {
                 "error="
              << QuotedValue(error_);
   listeners_.reporter->Happened(
-      {node_name_, true, "MasqueradeFailed", "pods cannot be masqueraded: " + error_});
+      {node_name_, true, kMasqueradeFailed, "pods cannot be masqueraded: " + error_});
 }
 
 Status Masquerader::Ensure() {
