@@ -15,8 +15,8 @@ namespace {
 // For as long as the agent runs.
 Result<AgentPresence> Announce(const Options& options) {
   Result<AgentPresence> presence = AgentPresence::Announce(options);
-  LOG_IF(WARNING, !presence.ok()) << "podroute cleanup will not know of this agent error=\""
-                                  << presence.status().message() << "\"";
+  LOG_IF(WARNING, !presence.ok()) << "podroute cleanup will not know of this agent error="
+                                  << QuotedValue(presence.status().message());
   return presence;
 }
 
