@@ -13,6 +13,15 @@ std::string Printable(std::string_view text, size_t most) {
   return out;
 }
 
+std::string QuotedValue(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += (static_cast<unsigned char>(c) < ' ' || c == '\x7f') ? '?' : c;
+  }
+  return out + '"';
+}
+
 std::string OneLine(std::string_view text, size_t most) {
   constexpr std::string_view kBlank = " \t\r";
   std::string line;

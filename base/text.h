@@ -12,6 +12,11 @@ namespace podroute {
 // a name can be a megabyte long or hold a newline, a message must not.
 std::string Printable(std::string_view text, size_t most = 64);
 
+// `text` as the value of a field of a log line: in double quotes, with a backslash before those and
+// before backslashes, control characters as '?'. Whoever reads fields (logfmt) has it back, and no
+// text from outside can end it and go on with fields of its own.
+std::string QuotedValue(std::string_view text);
+
 // What a program said, for the end of an error: its lines that are not blank, joined by "; ", as
 // Printable has them.
 std::string OneLine(std::string_view text, size_t most = 300);

@@ -46,7 +46,7 @@ void ApiServerAddresses::Run() {
       last_error.clear();
     } else if (std::exchange(last_error, found.status().message()) != found.status().message()) {
       LOG(WARNING) << "the API server's address is not known host=" << Printable(host_)
-                   << " error=\"" << last_error << "\"";
+                   << " error=" << QuotedValue(last_error);
     }
     {
       std::lock_guard lock(mutex_);

@@ -163,7 +163,9 @@ Result<CniFiles::Look> CniFiles::LookAtLoopback() const {
   // A hard link would be a way to write into the plugin.
   bool right = fd && fstat(fd.get(), &info) == 0 && info.st_nlink == 1 &&
                SameFiles(fd.get(), LoopbackSource());
-  return right ? Look::kRight : Look::kWrong;
+  if (right) return Look::kRight;
+  // Somebody may have begun to write into it since it was ours, whole and right.
+  return WhoseLoopback();
 }
 
 std::string CniFiles::LoopbackSource() const {

@@ -76,8 +76,8 @@ Result<std::unique_ptr<CniInstaller>> CniInstaller::Create(EventLoop& loop,
   if (watch.ok()) {
     installer->watch_ = std::move(*watch);
   } else {
-    LOG(WARNING) << "CNI directories are looked at only each --resync_period error=\""
-                 << watch.status().message() << "\"";
+    LOG(WARNING) << "CNI directories are looked at only each --resync_period error="
+                 << QuotedValue(watch.status().message());
   }
   return installer;
 }
@@ -267,7 +267,7 @@ void CniInstaller::Report(const std::string& path, const Status& status, bool tr
   if (!status.ok() && try_again) failed_ = true;
   if (said == status.message()) return;
   said = status.message();
-  if (!status.ok()) LOG(ERROR) << "CNI installation failed error=\"" << said << "\"";
+  if (!status.ok()) LOG(ERROR) << "CNI installation failed error=" << QuotedValue(said);
 }
 
 void CniInstaller::Installed(const std::string& what, const std::string& path,

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/code_pages.h"
 #include "controller/kernel_options.h"
 #include "controller/pod_network.h"
 
@@ -89,7 +90,8 @@ void HostAgent::AfterPass(const PassReport& report) {
   // Before the first pod may start: what it begins unmasqueraded stays so.
   masquerader_->Update(reconciler.self(), reconciler.refused(), PodNetworks());
   if (report.usable) status_->SetReady();
-  if (report.usable && !std::exchange(usable_, true) && !report.in_place) {
+  const bool begins = report.usable && !std::exchange(usable_, true);
+  if (begins && !report.in_place) {
     LOG(WARNING) << "routes are there but for some that failed, pods may start routes="
                  << reconciler.actual().size();
   }
@@ -102,6 +104,7 @@ void HostAgent::AfterPass(const PassReport& report) {
   if (reconciler.local()) {
     cni_->Update(reconciler.self(), reconciler.refused(), *reconciler.local(), usable_);
   }
+  if (begins) ReleaseCodePages();
 }
 
 // Where pods' own addresses are known. Without --cluster_cidr these are all nodes' pod networks,

@@ -122,8 +122,8 @@ void LeaderElector::GiveUp(std::unique_lock<std::mutex>& lock) {
   if (election_.failure().ok()) {
     LOG(INFO) << "the lease is given up";
   } else {
-    LOG(WARNING) << "the lease could not be given up, others wait until it has expired error=\""
-                 << election_.failure().message() << "\"";
+    LOG(WARNING) << "the lease could not be given up, others wait until it has expired error="
+                 << QuotedValue(election_.failure().message());
   }
 }
 
@@ -135,8 +135,8 @@ void LeaderElector::Settle() {
     permit_->Close();
     permit_.reset();
     if (!closing_) {
-      LOG(WARNING) << "leads no longer, routes stay as they are reason=\"" << election_.loss()
-                   << "\"";
+      LOG(WARNING) << "leads no longer, routes stay as they are reason="
+                   << QuotedValue(election_.loss());
     }
   }
   bool gained = !permit_ && election_.leading() && !closing_;
@@ -162,7 +162,7 @@ void LeaderElector::LogStanding() {
       LOG(INFO) << "the lease can be asked for again";
     } else {
       LOG(WARNING) << "the lease cannot be " << (election_.leading() ? "renewed" : "had")
-                   << " just now error=\"" << failure.message() << "\"";
+                   << " just now error=" << QuotedValue(failure.message());
     }
   }
   std::string holder = election_.holder();
@@ -196,10 +196,10 @@ void LeaderElector::RunWatch() {
     if (stop_.stopped()) return;
     bool refused = error.http_status >= 400 && error.http_status < 500 && error.http_status != 429;
     if (refused && !std::exchange(said, true)) {
-      LOG(WARNING) << "the lease cannot be watched, a release will be noticed later error=\""
-                   << error.status.message() << "\"";
+      LOG(WARNING) << "the lease cannot be watched, a release will be noticed later error="
+                   << QuotedValue(error.status.message());
     } else if (!error.ok()) {
-      VLOG(1) << "lease watch ended error=\"" << error.status.message() << "\"";
+      VLOG(1) << "lease watch ended error=" << QuotedValue(error.status.message());
     }
     clock_.WaitFor(refused ? kForbiddenWatchAgain : options_.timings.retry_period, stop_);
   }

@@ -71,11 +71,11 @@ Status LocalAgent::Run() {
 void LocalAgent::OnHints() {
   Result<KernelHints> hints = monitor_->Drain();
   if (!hints.ok()) {
-    LOG(ERROR) << "kernel notifications failed, subscribing again error=\""
-               << hints.status().message() << "\"";
+    LOG(ERROR) << "kernel notifications failed, subscribing again error="
+               << QuotedValue(hints.status().message());
     // The old one stays in the loop, so that this is tried again; and there is the resync timer.
     if (Status status = StartMonitor(); !status.ok()) {
-      LOG(ERROR) << "no kernel notifications error=\"" << status.message() << "\"";
+      LOG(ERROR) << "no kernel notifications error=" << QuotedValue(status.message());
     }
   } else if (!hints->local_network_changed) {
     return;
@@ -101,7 +101,7 @@ void LocalAgent::Look() {
     Result<LocalNetwork> local = ReadLocalNetwork();
     if (!local.ok()) {
       if (std::exchange(local_error_, local.status().message()) != local.status().message()) {
-        LOG(ERROR) << "cannot read links error=\"" << local_error_ << "\"";
+        LOG(ERROR) << "cannot read links error=" << QuotedValue(local_error_);
       }
       look_timer_->ArmNoLater(kLookAgain);
       return;
@@ -145,9 +145,9 @@ void LocalAgent::Notice(const std::shared_ptr<const Node>& self,
   has_node_ = has_node;
   if (refused_ == refused) return;
   for (const Refusal& refusal : refused) {
-    LOG(WARNING) << "refused node=" << refusal.node << " cidr=\"" << refusal.cidr
-                 << "\" reason=" << RefusalReasonName(refusal.reason) << " message=\""
-                 << refusal.message << "\"";
+    LOG(WARNING) << "refused node=" << refusal.node << " cidr=" << QuotedValue(refusal.cidr)
+                 << " reason=" << RefusalReasonName(refusal.reason)
+                 << " message=" << QuotedValue(refusal.message);
   }
   refused_ = refused;
 }

@@ -1,4 +1,5 @@
 #include <glog/logging.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -15,6 +16,15 @@
 namespace podroute {
 namespace {
 
+std::vector<std::string> VariableNames() {
+  std::vector<std::string> names;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    names.emplace_back(text.substr(0, text.find('=')));
+  }
+  return names;
+}
+
 Result<int> Main(const std::vector<std::string>& arguments) {
   PODROUTE_ASSIGN_OR_RETURN(CommandLine line, ParseCommandLine(arguments, GetProcessEnvironment));
   if (line.verb == "help") {
@@ -24,6 +34,9 @@ Result<int> Main(const std::vector<std::string>& arguments) {
   if (line.verb == "version") {
     std::printf("podroute %s\n", std::string(kVersion).c_str());
     return 0;
+  }
+  for (const std::string& complaint : ComplainOfVariables(VariableNames())) {
+    LOG(WARNING) << complaint;
   }
   PODROUTE_ASSIGN_OR_RETURN(Options options, ReadOptions(GetProcessEnvironment));
   if (line.verb == "plan") return PlanVerb(options);

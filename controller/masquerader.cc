@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "base/text.h"
+#include "controller/event_reasons.h"
 #include "controller/pod_network.h"
 #include "routing/nft_table.h"
 
@@ -112,8 +114,8 @@ void Masquerader::OnHint() {
   Result<bool> changed = monitor_->Drain();
   if (changed.ok() && !*changed) return;
   if (!changed.ok()) {
-    LOG(ERROR) << "nftables notifications failed, subscribing again error=\""
-               << changed.status().message() << "\"";
+    LOG(ERROR) << "nftables notifications failed, subscribing again error="
+               << QuotedValue(changed.status().message());
     Close();
   }
   if (hints_.Take()) return Look();
@@ -140,10 +142,10 @@ void Masquerader::Look() {
   timer_->Arm(backoff_.Next());
   if (std::exchange(error_, status.message()) == status.message()) return;
   LOG(ERROR) << "pods cannot be masqueraded, they reach what is outside with their own addresses "
-                "error=\""
-             << error_ << "\"";
+                "error="
+             << QuotedValue(error_);
   listeners_.reporter->Happened(
-      {node_name_, true, "MasqueradeFailed", "pods cannot be masqueraded: " + error_});
+      {node_name_, true, kMasqueradeFailed, "pods cannot be masqueraded: " + error_});
 }
 
 Status Masquerader::Ensure() {

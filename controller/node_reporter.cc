@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
+
 namespace podroute {
 namespace {
 
@@ -249,8 +251,8 @@ void NodeReporter::Failed(Kind& kind, const std::string& node, const ApiError& e
   kind.not_before = clock_.Now() + rest;
   // The other Nodes first: this one may be refused for ever.
   if (&kind != &event_) kind.due[node] = *kind.not_before + kRetry.initial;
-  std::string line = std::string("cannot ") + kind.what + " node=" + node + " error=\"" +
-                     error.status.message() + "\"";
+  std::string line = std::string("cannot ") + kind.what + " node=" + node +
+                     " error=" + QuotedValue(error.status.message());
   if (std::exchange(kind.said, line) != line) LOG(WARNING) << line;
   ++kind.counts.failed;
 }

@@ -106,6 +106,7 @@ const std::map<std::string, std::vector<std::string>>& FlagVerbs() {
 }
 
 constexpr int kMaxFlagfileDepth = 8;
+constexpr char kVariablePrefix[] = "PODROUTE_";
 
 Status Wrong(std::string message) {
   return Status(StatusCode::kInvalidArgument, std::move(message));
@@ -144,6 +145,30 @@ std::string Suggestion(std::string_view wrong, const Names& names, std::string_v
     }
   }
   return best.empty() ? "" : "; did you mean " + std::string(prefix) + best + "?";
+}
+
+// Ours and glog's; not gflags' own, which print and exit.
+bool IsSettable(const gflags::CommandLineFlagInfo& info) {
+  return FlagVerbs().contains(info.name) || info.filename.find("logging") != std::string::npos ||
+         info.filename.find("vlog") != std::string::npos;
+}
+
+// The variables that flags are read from, and the names of these.
+const std::map<std::string, std::string>& FlagVariables() {
+  static const auto& variables = *[] {
+    auto* all = new std::map<std::string, std::string>{{"PODROUTE_FLAGFILE", "flagfile"}};
+    std::vector<gflags::CommandLineFlagInfo> flags;
+    gflags::GetAllFlags(&flags);
+    for (const gflags::CommandLineFlagInfo& info : flags) {
+      if (!IsSettable(info)) continue;
+      std::string variable = kVariablePrefix + info.name;
+      std::transform(variable.begin(), variable.end(), variable.begin(),
+                     [](unsigned char c) { return std::toupper(c); });
+      all->emplace(std::move(variable), info.name);
+    }
+    return all;
+  }();
+  return variables;
 }
 
 // Applies one flag after another to gflags' registry.
@@ -230,12 +255,8 @@ class FlagSetter {
     return type == "bool" ? "true or false" : type == "double" ? "a number" : "a " + type;
   }
 
-  // Ours and glog's; not gflags' own, which print and exit.
   static bool Find(const std::string& name, gflags::CommandLineFlagInfo* info) {
-    if (!gflags::GetCommandLineFlagInfo(name.c_str(), info)) return false;
-    return FlagVerbs().contains(info->name) ||
-           info->filename.find("logging") != std::string::npos ||
-           info->filename.find("vlog") != std::string::npos;
+    return gflags::GetCommandLineFlagInfo(name.c_str(), info) && IsSettable(*info);
   }
 
   static Status Unknown(const std::string& name, const std::string& where) {
@@ -300,10 +321,8 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
   if (std::string path = environment("PODROUTE_FLAGFILE"); !path.empty()) {
     PODROUTE_RETURN_IF_ERROR(setter.ReadFlagfile(path, 1));
   }
-  for (const auto& [name, verbs] : FlagVerbs()) {
-    std::string variable = "PODROUTE_" + name;
-    std::transform(variable.begin(), variable.end(), variable.begin(),
-                   [](unsigned char c) { return std::toupper(c); });
+  for (const auto& [variable, name] : FlagVariables()) {
+    if (name == "flagfile") continue;
     if (std::string value = environment(variable); !value.empty()) {
       PODROUTE_RETURN_IF_ERROR(setter.Set(name, value, "environment " + variable + ": "));
     }
@@ -337,6 +356,17 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
   }
   PODROUTE_RETURN_IF_ERROR(setter.CheckVerb(line.verb));
   return line;
+}
+
+std::vector<std::string> ComplainOfVariables(const std::vector<std::string>& names) {
+  std::vector<std::string> known, lines;
+  for (const auto& [variable, name] : FlagVariables()) known.push_back(variable);
+  for (const std::string& name : names) {
+    if (!name.starts_with(kVariablePrefix) || FlagVariables().contains(name)) continue;
+    lines.push_back("environment " + Printable(name) + ": no flag has this name, it is ignored" +
+                    Suggestion(name, known, ""));
+  }
+  return lines;
 }
 
 Result<Options> ReadOptions(const EnvironmentLookup& environment) {

@@ -64,6 +64,11 @@ struct CommandLine {
 Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments,
                                      const EnvironmentLookup& environment);
 
+// A line for each of these names of variables that looks like a flag's and is none: a slip there
+// would otherwise leave the flag as it is, without a word. No error, for others use the prefix too
+// (Kubernetes for a Service called podroute).
+std::vector<std::string> ComplainOfVariables(const std::vector<std::string>& names);
+
 // The flags as typed values. REQUIRES: ParseCommandLine succeeded.
 Result<Options> ReadOptions(const EnvironmentLookup& environment);
 

@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "controller/event_reasons.h"
+
 namespace podroute {
 
 std::vector<NodeEvent> PassEvents::After(const PassReport& report,
@@ -31,23 +33,23 @@ std::vector<NodeEvent> PassEvents::After(const PassReport& report,
   }
   if (node_.empty()) {
     for (const RouteFailure& failure : report.failures) {
-      if (!failure.node.empty()) say(failure.node, "RouteFailed", failure.message);
+      if (!failure.node.empty()) say(failure.node, kRouteFailed, failure.message);
     }
     return events;
   }
   if (!report.first_error.empty() && report.first_error != error_) {
-    say(node_, "RouteFailed", report.first_error);
+    say(node_, kRouteFailed, report.first_error);
   }
   error_ = report.first_error;
   if (report.withheld > 0 && withheld_ == 0) {
-    say(node_, "DeletesWithheld",
+    say(node_, kDeletesWithheld,
         std::to_string(report.withheld) +
             " routes would be deleted at once; a second, consistent list of the Nodes has to "
             "confirm it");
   }
   withheld_ = report.withheld;
   if (shadowed > shadowed_) {
-    say(node_, "RoutesShadowed",
+    say(node_, kRoutesShadowed,
         std::to_string(shadowed) +
             " routes are behind others of a lower metric that are not podroute's");
   }

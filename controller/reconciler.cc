@@ -129,7 +129,7 @@ bool Reconciler::Readable(const Status& status, PassReport* report) {
   if (std::exchange(read_error_, status.message()) != status.message()) {
     LOG(ERROR) << "cannot read what is there, no route is changed backend="
                << world_.backend->name() << " reason=" << StatusCodeName(status.code())
-               << " error=\"" << status.message() << "\"";
+               << " error=" << QuotedValue(status.message());
   }
   return false;
 }
@@ -192,7 +192,7 @@ void Reconciler::Account(const RouteResult& result, PassReport* report) {
       report->failures.push_back({is_gone ? "" : change.route.node, std::move(line)});
       LOG(ERROR) << "route failed action=" << RouteActionName(change.action) << " "
                  << Describe(change.route) << " reason=" << StatusCodeName(result.status.code())
-                 << " error=\"" << result.status.message() << "\"";
+                 << " error=" << QuotedValue(result.status.message());
     }
     return;
   }
@@ -225,11 +225,11 @@ void Reconciler::LogRefusals(std::vector<Refusal> refused) {
   std::set_difference(refused_.begin(), refused_.end(), refused.begin(), refused.end(),
                       std::back_inserter(over), less);
   auto line = [](const Refusal& refusal) {
-    return "node=" + refusal.node + " cidr=\"" + refusal.cidr +
-           "\" reason=" + std::string(RefusalReasonName(refusal.reason));
+    return "node=" + refusal.node + " cidr=" + QuotedValue(refusal.cidr) +
+           " reason=" + std::string(RefusalReasonName(refusal.reason));
   };
   for (size_t i = 0; i < fresh.size() && i < kMaxLinesPerPass; ++i) {
-    LOG(WARNING) << "refused " << line(fresh[i]) << " message=\"" << fresh[i].message << "\"";
+    LOG(WARNING) << "refused " << line(fresh[i]) << " message=" << QuotedValue(fresh[i].message);
   }
   for (size_t i = 0; i < over.size() && i < kMaxLinesPerPass; ++i) {
     LOG(INFO) << "no longer refused " << line(over[i]);

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/text.h"
 #include "routing/local_network_reader.h"
 #include "routing/route_plan.h"
 
@@ -103,11 +104,11 @@ void RouteKeeper::RoundEnd() {
 void RouteKeeper::OnHints() {
   Result<KernelHints> hints = monitor_->Drain();
   if (!hints.ok()) {
-    LOG(ERROR) << "kernel notifications failed, subscribing again error=\""
-               << hints.status().message() << "\"";
+    LOG(ERROR) << "kernel notifications failed, subscribing again error="
+               << QuotedValue(hints.status().message());
     // The old one stays in the loop, so that this is tried again; and there is the resync timer.
     if (Status status = StartMonitor(); !status.ok()) {
-      LOG(ERROR) << "no kernel notifications error=\"" << status.message() << "\"";
+      LOG(ERROR) << "no kernel notifications error=" << QuotedValue(status.message());
     }
     hints = KernelHints();
     hints->routes_changed = hints->unnamed = true;
@@ -216,7 +217,7 @@ void RouteKeeper::ReportShadowed() {
   if (kernel_ == nullptr) return;
   Result<std::vector<ShadowedRoute>> shadowed = kernel_->FindShadowed(reconciler_->actual());
   if (!shadowed.ok()) {
-    VLOG(1) << "cannot look for shadowed routes error=\"" << shadowed.status().message() << "\"";
+    VLOG(1) << "cannot look for shadowed routes error=" << QuotedValue(shadowed.status().message());
     return;
   }
   // Both are ordered by dst, as the routes asked about are.

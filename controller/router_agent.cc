@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "controller/backend_factory.h"
 #include "controller/kernel_options.h"
 #include "controller/node_networks.h"
@@ -155,7 +156,7 @@ void RouterAgent::BeginTerm() {
   Result<std::unique_ptr<RouteKeeper>> keeper = MakeKeeper();
   if (!keeper.ok()) {
     if (std::exchange(keeper_error_, keeper.status().message()) != keeper.status().message()) {
-      LOG(ERROR) << "cannot begin to keep routes error=\"" << keeper_error_ << "\"";
+      LOG(ERROR) << "cannot begin to keep routes error=" << QuotedValue(keeper_error_);
     }
     begin_timer_->Arm(kBeginAgain);
     return;

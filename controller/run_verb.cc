@@ -1,5 +1,6 @@
 #include <glog/logging.h>
 
+#include "base/text.h"
 #include "controller/agent_presence.h"
 #include "controller/api_client.h"
 #include "controller/host_agent.h"
@@ -14,8 +15,8 @@ namespace {
 // For as long as the agent runs.
 Result<AgentPresence> Announce(const Options& options) {
   Result<AgentPresence> presence = AgentPresence::Announce(options);
-  LOG_IF(WARNING, !presence.ok()) << "podroute cleanup will not know of this agent error=\""
-                                  << presence.status().message() << "\"";
+  LOG_IF(WARNING, !presence.ok()) << "podroute cleanup will not know of this agent error="
+                                  << QuotedValue(presence.status().message());
   return presence;
 }
 
@@ -29,7 +30,7 @@ Result<int> RunRouter(const Options& options) {
   }
   LOG(INFO) << "podroute starts version=" << kVersion << " mode=router"
             << (options.router.owner.empty() ? "" : " owner=" + options.router.owner)
-            << " api_server=" << client.host << " config=\"" << client.source << "\"";
+            << " api_server=" << client.host << " config=" << QuotedValue(client.source);
   Result<AgentPresence> presence = Announce(options);
   PODROUTE_ASSIGN_OR_RETURN(auto agent,
                             RouterAgent::Create(options, client.pod_namespace, *client.transport,
@@ -49,8 +50,8 @@ Result<int> RunVerb(const Options& options) {
   PODROUTE_ASSIGN_OR_RETURN(ApiClient client, ApiClient::Create(options));
   LOG(INFO) << "podroute starts version=" << kVersion
             << " mode=" << (options.mode == Mode::kHost ? "host" : "local")
-            << " node=" << options.node_name << " api_server=" << client.host << " config=\""
-            << client.source << "\"";
+            << " node=" << options.node_name << " api_server=" << client.host
+            << " config=" << QuotedValue(client.source);
   Result<AgentPresence> presence = Announce(options);
   if (options.mode == Mode::kLocal) {
     PODROUTE_ASSIGN_OR_RETURN(auto agent, LocalAgent::Create(options, *client.transport));

@@ -219,8 +219,8 @@ void BirdBackend::MakeStartable() {
   Status status = file_.Stage(good, &good);
   if (status.ok() && CheckPermit().ok()) status = file_.Commit();
   file_.Settle();
-  LOG_IF(WARNING, !status.ok()) << "cannot write the file for BIRD error=\"" << status.message()
-                                << "\"";
+  LOG_IF(WARNING, !status.ok()) << "cannot write the file for BIRD error="
+                                << QuotedValue(status.message());
   LOG_IF(INFO, status.ok()) << "wrote the file for BIRD, without which it may not start file="
                             << file_.path();
   ForgetOwnEvents({});
@@ -252,7 +252,7 @@ std::vector<RouteResult> BirdBackend::Apply(const RoutePlan& plan, const RouteSe
   // Without a change there is no result to carry it.
   if (!status.ok() && plan.changes.empty() && logged_ != status.message()) {
     LOG(ERROR) << "cannot put right what BIRD has reason=" << StatusCodeName(status.code())
-               << " error=\"" << status.message() << "\"";
+               << " error=" << QuotedValue(status.message());
   }
   logged_ = plan.changes.empty() ? status.message() : std::string();
   return results;

@@ -24,5 +24,14 @@ TEST(PrintableTest, CutsWhatIsTooLongAndSaysSo) {
   EXPECT_EQ(Printable(std::string(1 << 20, 'a')).size(), 67u);
 }
 
+TEST(QuotedValueTest, IsOneValueWhateverIsInIt) {
+  EXPECT_EQ(QuotedValue(""), R"("")");
+  EXPECT_EQ(QuotedValue("no such file"), R"("no such file")");
+  EXPECT_EQ(QuotedValue(R"(context "lab" in C:\k)"), R"("context \"lab\" in C:\\k")");
+  EXPECT_EQ(QuotedValue("10.0.0.0/8\" node=\"other\nI1129 route added"),
+            R"("10.0.0.0/8\" node=\"other?I1129 route added")");
+  EXPECT_EQ(QuotedValue("\x7f\t\xc3\xa4"), "\"??\xc3\xa4\"");
+}
+
 }  // namespace
 }  // namespace podroute

@@ -184,6 +184,8 @@ std::vector<Liar> Liars() {
       {Claims("apiserver", "127.0.0.1/32"), "node=apiserver cidr=\"127.0.0.1/32\" reason="},
       {Claims("multicast", "224.0.0.0/8"), "node=multicast cidr=\"224.0.0.0/8\" reason=Reserved"},
       {Claims("garbage", "so; reboot\\n$(reboot)"), "node=garbage cidr=\"so; reboot"},
+      {Claims("forged", R"(1\" reason=None x=\")"),
+       R"(node=forged cidr="1\" reason=None x=\"" reason=Malformed)"},
       {Claims("bits", "10.244.72.7/24"), "node=bits cidr=\"10.244.72.7/24\" reason=Malformed"},
       {Claims("mapped", "::ffff:10.244.73.0/120"), "node=mapped"},
       {Raw("addresses", good, many_addresses), "node=addresses cidr=\"\" reason=TooManyAddresses"},

@@ -81,6 +81,17 @@ fails 1 'unknown verb "rnu"; did you mean run?' rnu
 fails 1 'unknown flag --nope' run --nope
 fails 1 '--mode=x: not one of host, local, router' run --mode=x
 fails 1 'kubeconfig' run --node_name=x
+# glog's flags are read from the environment too.
+PODROUTE_V=x fails 1 'environment PODROUTE_V: --v=x: not a int32' plan
+
+# A slip in a variable's name is said, and is no failure.
+cases=$((cases + 1))
+if ! PODROUTE_CLUSTER_CIDRS=10.0.0.0/8 "$podroute" "${plan[@]}" 2>&1 >/dev/null |
+  grep -q 'PODROUTE_CLUSTER_CIDRS: no flag.*did you mean PODROUTE_CLUSTER_CIDR?'; then
+  failures=$((failures + 1))
+  echo "FAILED: nothing was said of a misspelt variable"
+fi
+
 fails 1 '/nonexistent' run --node_name=x --kubeconfig=/nonexistent
 echo '{{{' >"$tmp/broken"
 fails 1 "$tmp/broken" run --node_name=x "--kubeconfig=$tmp/broken"

@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
+#include <string_view>
 
 #include "base/file.h"
 #include "base/status.h"
+#include "controller/event_reasons.h"
 #include "controller/options.h"
 #include "routing/desired_routes.h"
 
@@ -39,6 +43,19 @@ TEST(DocsTest, EveryVerbIsInTheReference) {
     EXPECT_NE(Reference().find("`podroute " + std::string(verb.name)), std::string::npos)
         << verb.name;
   }
+}
+
+TEST(DocsTest, EveryEventIsInTheReferenceAndNoOtherIs) {
+  const std::string reference = Reference();
+  const std::string head = "\n| Event | what it says |\n|---|---|\n";
+  const size_t begin = reference.find(head);
+  ASSERT_NE(begin, std::string::npos);
+  // The table's first row is about the words of refusals.
+  const std::string table = reference.substr(begin, reference.find("\n\n", begin + 1) - begin);
+  for (std::string_view reason : kEventReasons) {
+    EXPECT_NE(Row(table, std::string(reason)), "") << reason;
+  }
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3 + std::ssize(kEventReasons)) << table;
 }
 
 TEST(DocsTest, EveryRefusalReasonIsInTheReference) {

@@ -201,8 +201,7 @@ TEST_F(OptionsTest, Rule8BadInputGetsOneClearLine) {
        "- only"},
       {{"run", "--cni_data_dir=var/lib"},
        "--cni_data_dir: \"var/lib\" is not an absolute path of letters, digits, _ . - and /"},
-      {{"plan", "--cni_data_dir=/run"},
-       "--cni_data_dir is for run, check, cleanup, not for plan"},
+      {{"plan", "--cni_data_dir=/run"}, "--cni_data_dir is for run, check, cleanup, not for plan"},
       {{"run", "--sysctl_dir=proc/sys"}, "--sysctl_dir=proc/sys: not an absolute path"},
       {{"cleanup", "--cni_mtu=1500"}, "--cni_mtu is for run, check, not for cleanup"},
       {{"run", "--cni_mtu=575"}, "--cni_mtu=575: not a whole number from 576 to 65535"},
@@ -220,6 +219,19 @@ TEST_F(OptionsTest, AWrongLineOfAFlagfileIsNamedByItsNumber) {
   std::string path = WriteFile("# fine\nroute_metric=9\n");
   EXPECT_EQ(Complaint({"run", "--flagfile=" + path}),
             path + ":2: \"route_metric=9\" is not a flag (--name=value)");
+}
+
+TEST_F(OptionsTest, VariablesThatAreNoFlagsAreComplainedOf) {
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(ComplainOfVariables({"PATH", "NODE_NAME", "PODROUTE_CLUSTER_CIDR", "PODROUTE_FLAGFILE",
+                                 "PODROUTE_BIRD_FILE"}),
+            Lines());
+  EXPECT_EQ(ComplainOfVariables({"PODROUTE_CLUSTER_CIDRS"}),
+            Lines({"environment PODROUTE_CLUSTER_CIDRS: no flag has this name, it is ignored; did "
+                   "you mean PODROUTE_CLUSTER_CIDR?"}));
+  EXPECT_EQ(ComplainOfVariables({"PODROUTE_cluster_cidr", "PODROUTE_SERVICE_HOST"}).size(), 2u);
+  // gflags' own, which print and exit.
+  EXPECT_EQ(ComplainOfVariables({"PODROUTE_HELPSHORT"}).size(), 1u);
 }
 
 TEST_F(OptionsTest, AWrongEnvironmentVariableIsNamed) {

@@ -148,7 +148,10 @@ def probes(container):
         if "httpGet" in probe:
             get = probe["httpGet"]
             urls.append(f"http://{get['host']}:{get['port']}{get['path']}")
-        command += probe.get("exec", {}).get("command", [])
+        asked = probe.get("exec", {}).get("command", command)
+        if command and asked != command:
+            sys.exit(f"kubelet.py: {container['name']}: probes with different commands are not understood")
+        command = asked
     return urls, command
 
 

@@ -78,6 +78,17 @@ EveryContainerIsConfined() {
 /proc/sys/net" "$(of_workloads '$p.volumes[].hostPath.path // empty' | sort -u)"
 }
 
+# The sidecars too: a pod is ready when all of it is.
+EveryContainerIsProbedAndHasItsShare() {
+  need_kubectl
+  expect_eq "containers without" "" "$(of_workloads '$p.containers[] |
+    select((.startupProbe and .livenessProbe and .readinessProbe and .resources.requests.cpu and
+      .resources.requests.memory) | not) | "\($overlay) \($w.kind) \(.name)"')"
+  expect_eq "how many are replaced at once" "DaemonSet 10%
+Deployment 1" "$(of_workloads '$w.spec | .updateStrategy // .strategy | select(.type == "RollingUpdate") |
+    "\($w.kind) \(.rollingUpdate.maxUnavailable)"' | sort -u)"
+}
+
 # A network must run first and everywhere: before the node is ready, and among the last to be evicted.
 TheAgentRunsOnEveryNodeWhateverItsTaints() {
   need_kubectl
