@@ -87,6 +87,7 @@ CniInstaller::CniInstaller(CniFiles files, Status no_plugin, const CniInstallerO
     : clock_(clock),
       files_(std::move(files)),
       report_(options.report),
+      tell_(options.failed),
       no_plugin_(std::move(no_plugin)),
       looks_(clock, kLookBurst, kLooksPerSecond),
       writes_(clock, kWriteBurst, kWritesPerSecond),
@@ -267,7 +268,9 @@ void CniInstaller::Report(const std::string& path, const Status& status, bool tr
   if (!status.ok() && try_again) failed_ = true;
   if (said == status.message()) return;
   said = status.message();
-  if (!status.ok()) LOG(ERROR) << "CNI installation failed error=" << QuotedValue(said);
+  if (status.ok()) return;
+  LOG(ERROR) << "CNI installation failed error=" << QuotedValue(said);
+  if (tell_) tell_(said);
 }
 
 void CniInstaller::Installed(const std::string& what, const std::string& path,

@@ -25,6 +25,8 @@ struct CniInstallerOptions {
   // Told after each look: "plugin" or "conflist", and whether it is there as it should be. May be
   // empty.
   std::function<void(const std::string& file, bool there)> report = {};
+  // Told what cannot be done, once for each reason. May be empty.
+  std::function<void(const std::string& error)> failed = {};
 };
 
 // On one loop, in its thread. What it does it says in the log, and what it cannot do, once for each
@@ -80,6 +82,7 @@ class CniInstaller {
   const Clock& clock_;
   CniFiles files_;
   const std::function<void(const std::string&, bool)> report_;
+  const std::function<void(const std::string&)> tell_;
   const Status no_plugin_;  // Why there is none to install; OK otherwise.
   Directory bin_, conf_;
   std::string source_directory_;

@@ -12,9 +12,10 @@ inline constexpr char kRouteFailed[] = "RouteFailed";
 inline constexpr char kDeletesWithheld[] = "DeletesWithheld";
 inline constexpr char kRoutesShadowed[] = "RoutesShadowed";
 inline constexpr char kMasqueradeFailed[] = "MasqueradeFailed";
+inline constexpr char kCniInstallFailed[] = "CNIInstallFailed";
 
-inline constexpr std::array<std::string_view, 4> kEventReasons = {
-    kRouteFailed, kDeletesWithheld, kRoutesShadowed, kMasqueradeFailed};
+inline constexpr std::array<std::string_view, 5> kEventReasons = {
+    kRouteFailed, kDeletesWithheld, kRoutesShadowed, kMasqueradeFailed, kCniInstallFailed};
 
 }  // namespace podroute
 

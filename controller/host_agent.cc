@@ -54,7 +54,8 @@ Status HostAgent::Start() {
       keeper_, RouteKeeper::ForKernel(*loop_, clock_, std::move(setup), ToKernelOptions(options_)));
   PODROUTE_ASSIGN_OR_RETURN(masquerader_, Masquerader::Create(*loop_, options_, clock_,
                                                               {&status_->metrics(), &reporter_}));
-  PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics()));
+  PODROUTE_ASSIGN_OR_RETURN(
+      cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics(), reporter_));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { keeper_->PassDue(); }));
   PODROUTE_RETURN_IF_ERROR(
       api_server_.Prepare(*loop_, [this] { keeper_->SetApiServer(*api_server_.Get()); }));

@@ -36,7 +36,8 @@ Status LocalAgent::Start() {
   PODROUTE_RETURN_IF_ERROR(StartMonitor());
   PODROUTE_ASSIGN_OR_RETURN(masquerader_, Masquerader::Create(*loop_, options_, clock_,
                                                               {&status_->metrics(), &reporter_}));
-  PODROUTE_ASSIGN_OR_RETURN(cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics()));
+  PODROUTE_ASSIGN_OR_RETURN(
+      cni_, NodeCni::Create(*loop_, options_, clock_, status_->metrics(), reporter_));
   PODROUTE_RETURN_IF_ERROR(feed_.Prepare(*loop_, [this] { look_due_ = true; }));
   PODROUTE_ASSIGN_OR_RETURN(resync_timer_, Timer::Create(*loop_, [this] { OnResync(); }));
   PODROUTE_ASSIGN_OR_RETURN(look_timer_, Timer::Create(*loop_, [this] { look_due_ = true; }));

@@ -8,6 +8,7 @@
 #include "cni/conflist.h"
 #include "cni/link_ops.h"
 #include "cni/node_bridge.h"
+#include "controller/event_reasons.h"
 #include "controller/node_sysctls.h"
 #include "controller/pod_network.h"
 #include "routing/local_network_reader.h"
@@ -57,13 +58,17 @@ std::string Gateways(const NodeBridge& bridge) {
 }  // namespace
 
 Result<std::unique_ptr<NodeCni>> NodeCni::Create(EventLoop& loop, const Options& options,
-                                                 const Clock& clock, Metrics& metrics) {
+                                                 const Clock& clock, Metrics& metrics,
+                                                 NodeReporter& reporter) {
   std::unique_ptr<NodeCni> cni(new NodeCni(options));
   CniInstallerOptions install;
   install.directories = {options.cni_bin_dir, options.cni_conf_dir};
   install.plugin = options.cni_plugin;
   install.report = [&metrics](const std::string& file, bool there) {
     metrics.SetCniInstalled(file, there);
+  };
+  install.failed = [&reporter, node = options.node_name](const std::string& error) {
+    reporter.Happened({node, true, kCniInstallFailed, error});
   };
   if (!options.cni_bin_dir.empty() || !options.cni_conf_dir.empty()) {
     PODROUTE_ASSIGN_OR_RETURN(cni->installer_, CniInstaller::Create(loop, install, clock));

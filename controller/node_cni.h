@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "controller/cni_installer.h"
 #include "controller/metrics.h"
+#include "controller/node_reporter.h"
 #include "controller/options.h"
 #include "k8sclient/node.h"
 #include "routing/desired_routes.h"
@@ -35,10 +36,11 @@ namespace podroute {
 // of some other link, with which no pod could start: the node must not turn Ready for that.
 class NodeCni {
  public:
-  // The loop, the clock and the metrics must outlive this. Sets IPv4 forwarding and installs the
-  // plugin, as far as can be. An error only for a flag that is wrong.
+  // The loop, the clock, the metrics and the reporter must outlive this. Sets IPv4 forwarding and
+  // installs the plugin, as far as can be. An error only for a flag that is wrong.
   static Result<std::unique_ptr<NodeCni>> Create(EventLoop& loop, const Options& options,
-                                                 const Clock& clock, Metrics& metrics);
+                                                 const Clock& clock, Metrics& metrics,
+                                                 NodeReporter& reporter);
 
   // What is known now. `self` null: there is no such Node. `ready`: the node's network works, pods
   // may start; once is enough.

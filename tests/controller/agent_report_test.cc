@@ -67,6 +67,22 @@ TEST_F(AgentReportTest, ARefusalOfThisNodeIsAnEventThatDescribeShows) {
   EXPECT_EQ(Kubectl("describe node node2").find("OverlapsNode"), std::string::npos);
 }
 
+TEST_F(AgentReportTest, ACniDirectoryThatCannotBeWrittenIsAnEvent) {
+  for (const char* mode : {"--mode=host", "--mode=local"}) {
+    SCOPED_TRACE(mode);
+    StartServer({.tls = true});
+    PutNodes({UsualNode(1), UsualNode(2)});
+    const std::string blocked = dir_->Write("blocked", "a file");
+    StartAgent({mode, "--cni_conf_dir=" + blocked});
+    EXPECT_TRUE(Eventually("an Event", [&] {
+      std::string described = Kubectl("describe node node1");
+      return described.find("CNIInstallFailed") != std::string::npos &&
+             described.find("Not a directory") != std::string::npos;
+    }));
+    EXPECT_EQ(StopAgent(), 0);
+  }
+}
+
 TEST_F(AgentReportTest, WithoutPermissionItGoesOnAndSaysSoOnce) {
   StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
   PutNodes({UsualNode(1), UsualNode(2)});
