@@ -13,9 +13,11 @@ inline constexpr char kDeletesWithheld[] = "DeletesWithheld";
 inline constexpr char kRoutesShadowed[] = "RoutesShadowed";
 inline constexpr char kMasqueradeFailed[] = "MasqueradeFailed";
 inline constexpr char kCniInstallFailed[] = "CNIInstallFailed";
+inline constexpr char kNodeSetupFailed[] = "NodeSetupFailed";
 
-inline constexpr std::array<std::string_view, 5> kEventReasons = {
-    kRouteFailed, kDeletesWithheld, kRoutesShadowed, kMasqueradeFailed, kCniInstallFailed};
+inline constexpr std::array<std::string_view, 6> kEventReasons = {
+    kRouteFailed,      kDeletesWithheld,  kRoutesShadowed,
+    kMasqueradeFailed, kCniInstallFailed, kNodeSetupFailed};
 
 }  // namespace podroute
 

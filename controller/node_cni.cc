@@ -60,7 +60,7 @@ std::string Gateways(const NodeBridge& bridge) {
 Result<std::unique_ptr<NodeCni>> NodeCni::Create(EventLoop& loop, const Options& options,
                                                  const Clock& clock, Metrics& metrics,
                                                  NodeReporter& reporter) {
-  std::unique_ptr<NodeCni> cni(new NodeCni(options));
+  std::unique_ptr<NodeCni> cni(new NodeCni(options, reporter));
   CniInstallerOptions install;
   install.directories = {options.cni_bin_dir, options.cni_conf_dir};
   install.plugin = options.cni_plugin;
@@ -148,12 +148,15 @@ void NodeCni::EnsureBridge() {
               "each --resync_period)";
   } else if (!state.ok()) {
     problem = "the bridge " + wanted.name +
-              " is not as it should be, the next pod's start will put it right error=\"" +
-              state.status().message() + "\"";
+              " is not as it should be, the next pod's start will put it right error=" +
+              QuotedValue(state.status().message());
   } else if (*state == NodeBridgeState::kPutRight) {
     LOG(INFO) << "bridge put right bridge=" << wanted.name << " addresses=" << Gateways(wanted);
   }
-  LOG_IF(WARNING, !problem.empty() && problem != bridge_problem_) << problem;
+  if (!problem.empty() && problem != bridge_problem_) {
+    LOG(WARNING) << problem;
+    TellOfProblem(problem);
+  }
   bridge_problem_ = std::move(problem);
 }
 
@@ -191,13 +194,20 @@ void NodeCni::EnableForwarding() {
     }
   }
   for (const SysctlProblem& problem : problems) {
-    SayOnce("a kernel setting is wrong and cannot be set, run: sysctl -w " + problem.setting +
-            " error=\"" + problem.status.message() + "\"");
+    const std::string line = "a kernel setting is wrong and cannot be set, run: sysctl -w " +
+                             problem.setting + " error=" + QuotedValue(problem.status.message());
+    if (SayOnce(line)) TellOfProblem(line);
   }
 }
 
-void NodeCni::SayOnce(const std::string& line) {
-  if (said_.insert(line).second) LOG(WARNING) << line;
+bool NodeCni::SayOnce(const std::string& line) {
+  if (!said_.insert(line).second) return false;
+  LOG(WARNING) << line;
+  return true;
+}
+
+void NodeCni::TellOfProblem(const std::string& problem) {
+  reporter_.Happened({options_.node_name, true, kNodeSetupFailed, problem});
 }
 
 }  // namespace podroute

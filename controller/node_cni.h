@@ -54,14 +54,17 @@ class NodeCni {
   Status RemoveConflist();
 
  private:
-  NodeCni(const Options& options) : options_(options) {}  // NOLINT(google-explicit-constructor)
+  NodeCni(const Options& options, NodeReporter& reporter)
+      : options_(options), reporter_(reporter) {}
   void SetConflist();
   void EnsureBridge();
   void EnableForwarding();
   void FindUplinks();
-  void SayOnce(const std::string& line);
+  bool SayOnce(const std::string& line);  // Whether it was said now.
+  void TellOfProblem(const std::string& problem);
 
   const Options options_;
+  NodeReporter& reporter_;
   std::unique_ptr<CniInstaller> installer_;  // Null: nothing is installed.
 
   bool ready_ = false;

@@ -67,6 +67,19 @@ TEST_F(AgentReportTest, ARefusalOfThisNodeIsAnEventThatDescribeShows) {
   EXPECT_EQ(Kubectl("describe node node2").find("OverlapsNode"), std::string::npos);
 }
 
+TEST_F(AgentReportTest, ALinkInTheBridgesPlaceIsAnEvent) {
+  Shell("ip link add cni0 type veth peer name cni0p");
+  StartServer({.tls = true});
+  PutNodes({UsualNode(1), UsualNode(2)});
+  StartAgent();
+  EXPECT_TRUE(Eventually("an Event", [&] {
+    std::string described = Kubectl("describe node node1");
+    return described.find("NodeSetupFailed") != std::string::npos &&
+           described.find("the link cni0 is no bridge") != std::string::npos;
+  }));
+  EXPECT_EQ(StopAgent(), 0);
+}
+
 TEST_F(AgentReportTest, ACniDirectoryThatCannotBeWrittenIsAnEvent) {
   for (const char* mode : {"--mode=host", "--mode=local"}) {
     SCOPED_TRACE(mode);
