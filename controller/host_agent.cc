@@ -89,7 +89,10 @@ void HostAgent::AfterPass(const PassReport& report) {
   }
   if (!report.synced) return;
   // Before the first pod may start: what it begins unmasqueraded stays so.
-  masquerader_->Update(reconciler.self(), reconciler.refused(), PodNetworks());
+  if (reconciler.local()) {
+    masquerader_->Update(reconciler.self(), reconciler.refused(), *reconciler.local(),
+                         PodNetworks());
+  }
   if (report.usable) status_->SetReady();
   const bool begins = report.usable && !std::exchange(usable_, true);
   if (begins && !report.in_place) {

@@ -122,7 +122,7 @@ void LocalAgent::Look() {
   rules.self = options_.node_name;
   rules.cluster_cidrs = options_.cluster_cidrs;
   DesiredResult result = DesiredRoutes(ToNodeInfos(nodes.nodes), local_, rules);
-  masquerader_->Update(self, result.refused, options_.cluster_cidrs);
+  masquerader_->Update(self, result.refused, *local_, options_.cluster_cidrs);
   if (nodes.synced) {
     Notice(self, result.refused);
     status_->metrics().SetSynced(nodes.nodes.size());

@@ -59,12 +59,13 @@ Result<std::unique_ptr<Masquerader>> Masquerader::Create(EventLoop& loop, const 
 }
 
 void Masquerader::Update(const std::shared_ptr<const Node>& self,
-                         const std::vector<Refusal>& refused, std::vector<IpPrefix> cluster) {
+                         const std::vector<Refusal>& refused, const LocalNetwork& local,
+                         std::vector<IpPrefix> cluster) {
   if (!on_) return;
   std::vector<std::string> problems;  // Said where the conflist is made.
   if (self != nullptr) {
     std::vector<IpPrefix> pods = UsablePodCidrs(*self, refused, &problems);
-    if (!pods.empty()) pods_ = std::move(pods);
+    if (!pods.empty()) pods_ = NetworksOfPodsHere(std::move(pods), local);
   }
   if (pods_.empty()) return;
   cluster.insert(cluster.end(), unmasqueraded_.begin(), unmasqueraded_.end());

@@ -19,6 +19,7 @@
 #include "controller/options.h"
 #include "k8sclient/node.h"
 #include "routing/desired_routes.h"
+#include "routing/local_network.h"
 #include "routing/masquerade_table.h"
 #include "routing/netlink_socket.h"
 #include "routing/nft_monitor.h"
@@ -54,9 +55,10 @@ class Masquerader {
   ~Masquerader();
 
   // What is known now. `self` null, or without a usable podCIDR: the pods are where they were last.
-  // `cluster`: the pod networks of all nodes, which pods reach with their own addresses.
+  // Pods in a podCIDR that the Node had before are masqueraded too. `cluster`: the pod networks of
+  // all nodes, which pods reach with their own addresses.
   void Update(const std::shared_ptr<const Node>& self, const std::vector<Refusal>& refused,
-              std::vector<IpPrefix> cluster);
+              const LocalNetwork& local, std::vector<IpPrefix> cluster);
 
   // Looks, for what no notification told.
   void Resync();

@@ -11,6 +11,12 @@ namespace {
 
 constexpr uint32_t kUsualMtu = 1500;
 
+const LocalLink* FindBridge(const LocalNetwork& local) {
+  auto bridge = std::find_if(local.links.begin(), local.links.end(),
+                             [](const LocalLink& link) { return link.name == kBridgeName; });
+  return bridge == local.links.end() ? nullptr : &*bridge;
+}
+
 }  // namespace
 
 std::vector<IpPrefix> UsablePodCidrs(const Node& self, std::span<const Refusal> refused,
@@ -57,14 +63,31 @@ std::vector<LocalLink> LinksOfNode(const Node& self, const LocalNetwork& local) 
 }
 
 bool HasBridge(const LocalNetwork& local, const std::vector<IpPrefix>& pod_cidrs) {
-  auto bridge = std::find_if(local.links.begin(), local.links.end(),
-                             [](const LocalLink& link) { return link.name == kBridgeName; });
-  if (bridge == local.links.end() || !bridge->up) return false;
+  const LocalLink* bridge = FindBridge(local);
+  if (bridge == nullptr || !bridge->up) return false;
   return std::all_of(pod_cidrs.begin(), pod_cidrs.end(), [&](const IpPrefix& pod_cidr) {
     const LocalAddress gateway{bridge->ifindex, GatewayOf(pod_cidr).address, pod_cidr};
     return std::find(local.addresses.begin(), local.addresses.end(), gateway) !=
            local.addresses.end();
   });
+}
+
+std::vector<IpPrefix> NetworksOfPodsHere(std::vector<IpPrefix> pod_cidrs,
+                                         const LocalNetwork& local) {
+  const LocalLink* bridge = FindBridge(local);
+  if (bridge == nullptr) return pod_cidrs;
+  const size_t now = pod_cidrs.size();
+  for (const LocalAddress& own : local.addresses) {
+    if (own.ifindex != bridge->ifindex || own.address != own.subnet.address().Plus(1)) continue;
+    bool as_long = false, known = false;
+    for (size_t i = 0; i < pod_cidrs.size(); ++i) {
+      known = known || pod_cidrs[i].Overlaps(own.subnet);
+      as_long = as_long || (i < now && pod_cidrs[i].family() == own.subnet.family() &&
+                            pod_cidrs[i].length() == own.subnet.length());
+    }
+    if (as_long && !known) pod_cidrs.push_back(own.subnet);
+  }
+  return pod_cidrs;
 }
 
 std::vector<LocalLink> LinksByIndex(const std::vector<int>& ifindexes, const LocalNetwork& local) {

@@ -30,6 +30,12 @@ std::vector<LocalLink> LinksOfNode(const Node& self, const LocalNetwork& local);
 // Whether the pods' bridge is there, up, with the gateway address of each podCIDR.
 bool HasBridge(const LocalNetwork& local, const std::vector<IpPrefix>& pod_cidrs);
 
+// Where pods of this node are: in its podCIDRs, and in those that it had before, as long as the
+// bridge has that gateway, which the plugin and the agent leave it while it has pods. What is not
+// as long as a podCIDR of its family is no such network.
+std::vector<IpPrefix> NetworksOfPodsHere(std::vector<IpPrefix> pod_cidrs,
+                                         const LocalNetwork& local);
+
 // Those of `ifindexes` that there are.
 std::vector<LocalLink> LinksByIndex(const std::vector<int>& ifindexes, const LocalNetwork& local);
 

@@ -76,6 +76,20 @@ TEST_F(AgentMasqueradeTest, ThePodsOfAllNodesAreReachedUnmasqueraded) {
   }));
 }
 
+// A Node that registers anew may get another podCIDR, and its pods go on.
+TEST_F(AgentMasqueradeTest, PodsOfAFormerPodCidrAreMasqueradedAsLongAsThereAreAny) {
+  StartAgentAndWait({"--cni_conf_dir=" + dir_->path(), "--cni_bin_dir=" + dir_->path()});
+  ASSERT_TRUE(Eventually("cni0", [] { return TryShell("ip link show cni0 >/dev/null") == 0; }));
+  Shell("ip link add pod type veth peer name podp; ip link set pod master cni0 up");
+  DeleteNode("node1");
+  PutNode({"node1", {"10.244.77.0/24", "fd00:10:244:77::/64"}, {"192.168.0.1", "fd00:192:168::1"}});
+  EXPECT_TRUE(SetBecomes("pods4", "{ 10.244.1.0/24 10.244.77.0/24 }"));
+  EXPECT_TRUE(SetBecomes("pods6", "{ fd00:10:244:1::/64 fd00:10:244:77::/64 }"));
+  // The plugin takes the old gateway off with the first ADD behind the last such pod's end.
+  Shell("ip address del 10.244.1.1/24 dev cni0");
+  EXPECT_TRUE(SetBecomes("pods4", "{ 10.244.77.0/24 }"));
+}
+
 TEST_F(AgentMasqueradeTest, TheFlagsSayWhatIsReachedUnmasqueraded) {
   StartAgentAndWait({"--cluster_cidr=10.244.0.0/16,fd00:10:244::/48",
                      "--non_masquerade_cidrs=192.168.0.0/24,2000::/3"});

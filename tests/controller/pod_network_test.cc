@@ -109,6 +109,21 @@ TEST(PodNetworkTest, TheLeastMtuOfSeveralUplinksCounts) {
   EXPECT_EQ(PodMtu(LinksByIndex({3, 2, 7}, local)), 1400u);
 }
 
+TEST(PodNetworkTest, PodsAreInFormerPodCidrsWhoseGatewayTheBridgeHas) {
+  LocalNetwork local = TwoLinks();
+  const std::vector<IpPrefix> now = {P("10.244.1.0/24")};
+  EXPECT_EQ(NetworksOfPodsHere(now, local), now);
+  local.links.push_back({4, "cni0", true, false, true, 1500});
+  local.addresses.push_back({4, A("10.244.1.1"), P("10.244.1.0/24")});
+  local.addresses.push_back({4, A("10.244.9.1"), P("10.244.9.0/24")});
+  local.addresses.push_back({4, A("10.0.0.1"), P("10.0.0.0/8")});       // Not a podCIDR's length.
+  local.addresses.push_back({4, A("10.244.8.7"), P("10.244.8.0/24")});  // No gateway.
+  local.addresses.push_back({4, A("fd00::1"), P("fd00::/64")});         // There is no podCIDR.
+  local.addresses.push_back({3, A("10.244.7.1"), P("10.244.7.0/24")});  // On another link.
+  EXPECT_EQ(NetworksOfPodsHere(now, local),
+            (std::vector<IpPrefix>{P("10.244.1.0/24"), P("10.244.9.0/24")}));
+}
+
 TEST(PodNetworkTest, WithoutAnUplinkPodsHaveTheUsualMtu) {
   EXPECT_EQ(PodMtu(LinksOfNode(Self({}), LocalNetwork())), 1500u);
   EXPECT_EQ(PodMtu({{2, "eth0", true, false, true, 0}}), 1500u);
