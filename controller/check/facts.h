@@ -15,7 +15,9 @@
 #include "routing/desired_routes.h"
 #include "routing/local_network.h"
 #include "routing/masquerade_table.h"
+#include "routing/netlink_codec.h"
 #include "routing/route_plan.h"
+#include "routing/rule_codec.h"
 
 namespace podroute {
 
@@ -32,14 +34,40 @@ struct ForeignRouteFact {
   std::string kind;  // "blackhole", "unicast", ...
   uint8_t protocol = 0;
   uint32_t metric = 0;
+  std::vector<NextHop> via;      // Without gateway: the unspecified address.
+  bool before_bridge = false;    // Of two routes to one prefix, it comes before cni0's.
+  bool single_pod_link = false;  // By a veth that is up and no uplink, to one address.
 };
 
 // What the kernel has of our routes, against what should be.
 struct RouteFacts {
-  RoutePlan plan;
-  std::vector<ForeignRouteFact> shadowing;  // At the very prefix of one of ours.
+  RoutePlan plan;                           // Local mode: empty.
+  std::vector<ForeignRouteFact> shadowing;  // At the very prefix of one of ours, and it wins.
   std::vector<ForeignRouteFact> foreign;    // Everybody else's in that table.
+  uint32_t metric = 110;                    // Ours.
   bool nexthop_objects = true;
+};
+
+// Packets between two pod networks, or of this node, and where the kernel would send them.
+struct FlowFact {
+  enum class From { kNode, kPods, kOthers };
+  From from = From::kNode;
+  std::string node;    // The other one; empty: this node with its own pods.
+  IpPrefix pods;       // Where they go.
+  IpPrefix sources;    // Where they come from; kNode: the address, or none (length 0).
+  NextHop expected;    // By cni0: the unspecified address. With ifindex 0 any will do.
+  uint32_t table = 0;  // Where the route to them is.
+  std::string iif;     // Its name; empty: this node sends them.
+  RouteQuestion question;
+  std::optional<KernelRoute> answer;
+  int error = 0;  // errno
+};
+
+struct PolicyFacts {
+  std::vector<KernelRule> rules;  // Of each family in order.
+  std::vector<FlowFact> astray;   // Those that go elsewhere than expected.
+  // The tables that rules name, for what goes astray.
+  std::map<uint32_t, std::vector<KernelRoute>> tables;
 };
 
 enum class Reached { kFull, kSmallOnly, kNo };
@@ -79,6 +107,7 @@ struct HostFacts {
   bool kube_proxy_rules = false;          // Of kube-proxy, in iptables or nftables.
   FilterChains filter;
   std::optional<RouteFacts> routes;
+  PolicyFacts policy;
   std::optional<MasqueradeState> masquerade;  // Absent: pods are not to be masqueraded.
   std::vector<IpPrefix> pod_networks;         // Of all nodes, as accepted.
   std::vector<ProbeFact> probes;

@@ -60,6 +60,7 @@ const std::vector<std::string_view>& AllFindingIds() {
       "PodCutOff",
       "PodMtu",
       "ReversePathStrict",
+      "RouteBypassed",
       "RouteMissing",
       "RouteRefused",
       "RouteShadowed",

@@ -1,4 +1,3 @@
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <unistd.h>
 
@@ -11,13 +10,12 @@
 #include "cni/link_ops.h"
 #include "controller/check/gather.h"
 #include "controller/check/gather_filter.h"
+#include "controller/check/gather_routes.h"
 #include "controller/check/probe.h"
-#include "controller/kernel_options.h"
 #include "controller/masquerader.h"
 #include "controller/node_infos.h"
 #include "controller/pod_network.h"
 #include "routing/local_network_reader.h"
-#include "routing/netlink_codec.h"
 #include "routing/netlink_socket.h"
 
 namespace podroute {
@@ -102,50 +100,6 @@ void GatherNetworkd(HostFacts* host) {
     host->networkd_manages_foreign =
         value != "no" && value != "false" && value != "0" && value != "off";
   }
-}
-
-std::string KindOf(const KernelRoute& route) {
-  switch (route.type) {
-    case RTN_BLACKHOLE:
-      return "blackhole";
-    case RTN_UNREACHABLE:
-      return "unreachable";
-    case RTN_PROHIBIT:
-      return "prohibit";
-    case RTN_THROW:
-      return "throw";
-    default:
-      return "unicast";
-  }
-}
-
-Status GatherRoutes(const Options& options, const RouteSet& desired, HostFacts* host) {
-  const KernelOptions kernel = ToKernelOptions(options);
-  PODROUTE_ASSIGN_OR_RETURN(auto backend, KernelBackend::Create(kernel));
-  PODROUTE_ASSIGN_OR_RETURN(RouteSet actual, backend->ReadOwned());
-  RouteFacts facts;
-  facts.plan = Plan(actual, desired);
-  facts.nexthop_objects = backend->uses_nexthop_objects();
-  PODROUTE_ASSIGN_OR_RETURN(auto socket, NetlinkSocket::Create());
-  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
-    NetlinkBatch request;
-    RouteMark any = kernel.mark;
-    any.protocol = RTPROT_UNSPEC;
-    EncodeDumpRoutes(request, family, any);
-    Result<DumpResult> dump = socket->Dump(request, [&](const NetlinkMessage& message) {
-      auto route = DecodeRoute(message);
-      if (!route || route->mark.table != any.table || (route->flags & RTM_F_CLONED) != 0) return;
-      if (route->mark.protocol == kernel.mark.protocol) return;
-      ForeignRouteFact fact{route->dst, KindOf(*route), route->mark.protocol, route->mark.metric};
-      bool shadows = route->mark.metric < kernel.mark.metric &&
-                     std::any_of(desired.begin(), desired.end(),
-                                 [&](const Route& ours) { return ours.dst == fact.dst; });
-      (shadows ? facts.shadowing : facts.foreign).push_back(std::move(fact));
-    });
-    if (!dump.ok()) return dump.status();
-  }
-  host->routes = std::move(facts);
-  return Status::Ok();
 }
 
 void GatherMasquerade(const Options& options, HostFacts* host, std::vector<Skipped>* skipped) {
@@ -242,10 +196,11 @@ void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
     host.pod_networks = desired.pod_networks;
     facts->cluster->refused = desired.refused;
     if (!host.pod_cidrs.empty()) GatherMasquerade(options, &host, skipped);
-    if (options.mode == Mode::kHost) {
-      Status read = GatherRoutes(options, desired.routes, &host);
-      if (!read.ok()) skipped->push_back({"this machine's routes", read.message()});
-    }
+    const bool direct = options.mode == Mode::kHost;
+    Status read = GatherRoutes(options, direct ? desired.routes : RouteSet(), &host);
+    if (!read.ok()) skipped->push_back({"this machine's routes", read.message()});
+    Status asked = GatherPolicy(options, *self, *facts->cluster, &host);
+    if (!asked.ok()) skipped->push_back({"rules of policy routing", asked.message()});
     uint32_t bytes = host.wanted_mtu != 0 ? host.wanted_mtu : 1500;
     if (options.cni_mtu != 0) host.wanted_mtu = options.cni_mtu;
     GatherProbes(*facts->cluster, self->name, bytes, &host, skipped);

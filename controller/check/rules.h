@@ -19,6 +19,8 @@ void CheckSysctls(const CheckFacts& facts, std::vector<Finding>* findings);
 // Bridge, MTU and the CNI files.
 void CheckPodLinks(const CheckFacts& facts, std::vector<Finding>* findings);
 void CheckRouting(const CheckFacts& facts, std::vector<Finding>* findings);
+// That the kernel comes to our routes, and back.
+void CheckPolicyRouting(const CheckFacts& facts, std::vector<Finding>* findings);
 void CheckMasquerade(const CheckFacts& facts, std::vector<Finding>* findings);
 void CheckFilter(const CheckFacts& facts, std::vector<Finding>* findings);
 void CheckReachability(const CheckFacts& facts, std::vector<Finding>* findings);

@@ -15,18 +15,43 @@ std::string Via(const Route& route) {
          (route.dev.empty() ? "" : " dev " + Printable(route.dev));
 }
 
-std::string Delete(const ForeignRouteFact& route) {
-  return IpRoute(route.dst) + "delete " + (route.kind == "unicast" ? "" : route.kind + " ") +
-         route.dst.ToString() + " proto " + std::to_string(route.protocol) + " metric " +
-         std::to_string(route.metric);
+std::string Gateway(const ForeignRouteFact& route) {
+  const IpAddress& gateway = route.via[0].gateway;
+  return (gateway.family() == route.dst.family() ? " via " : " via inet6 ") + gateway.ToString();
 }
 
-void CheckPlan(const RoutePlan& plan, std::vector<Finding>* findings) {
+std::string Delete(const ForeignRouteFact& route) {
+  // With protocol and next hop, lest it means one of ours: 0 stands for any metric.
+  const bool by_gateway = route.via.size() == 1 && !route.via[0].gateway.IsUnspecified();
+  return IpRoute(route.dst) + "delete " + (route.kind == "unicast" ? "" : route.kind + " ") +
+         route.dst.ToString() + (by_gateway ? Gateway(route) : std::string()) + " proto " +
+         std::to_string(route.protocol) + " metric " + std::to_string(route.metric);
+}
+
+// The foreign route because of which the kernel takes no route of ours: same prefix, same metric.
+const ForeignRouteFact* InTheWay(const RouteFacts& routes, const IpPrefix& dst) {
+  bool missing = std::any_of(
+      routes.plan.changes.begin(), routes.plan.changes.end(),
+      [&](const RouteChange& c) { return c.action == RouteAction::kAdd && c.route.dst == dst; });
+  if (!missing) return nullptr;
+  for (const ForeignRouteFact& route : routes.shadowing) {
+    if (route.dst == dst && route.metric == routes.metric) return &route;
+  }
+  return nullptr;
+}
+
+// The way of ours, by another route.
+bool LeadsTo(const ForeignRouteFact& route, const NextHop& via) {
+  return route.kind == "unicast" && route.via.size() == 1 && route.via[0] == via;
+}
+
+void CheckPlan(const RouteFacts& routes, std::vector<Finding>* findings) {
   // The plan's own commands carry mark and nexthop object.
   const std::string mend = "# see that the agent runs here; or by hand: podroute plan | sh";
-  for (const RouteChange& change : plan.changes) {
+  for (const RouteChange& change : routes.plan.changes) {
     switch (change.action) {
       case RouteAction::kAdd:
+        if (InTheWay(routes, change.route.dst) != nullptr) break;  // Said with that route.
         findings->push_back(
             {"RouteMissing", Severity::kError,
              "no route " + Via(change.route) + " to the pods of " + Printable(change.route.node),
@@ -46,6 +71,46 @@ void CheckPlan(const RoutePlan& plan, std::vector<Finding>* findings) {
       case RouteAction::kKeep:
         break;
     }
+  }
+}
+
+void CheckShadowing(const RouteFacts& routes, std::vector<Finding>* findings) {
+  for (const ForeignRouteFact& route : routes.shadowing) {
+    const bool in_the_way = InTheWay(routes, route.dst) != nullptr;
+    auto ours = std::find_if(routes.plan.keeps.begin(), routes.plan.keeps.end(),
+                             [&](const Route& keep) { return keep.dst == route.dst; });
+    // As while a node moves from another network.
+    const bool same_way = ours != routes.plan.keeps.end() && LeadsTo(route, ours->via);
+    std::string what = "our route to " + route.dst.ToString();
+    what += in_the_way ? " cannot be made beside a " : " loses to a ";
+    what += route.kind + " route of protocol " + std::to_string(route.protocol);
+    if (in_the_way) what += " that has our metric, " + std::to_string(route.metric);
+    findings->push_back(
+        {"RouteShadowed", same_way ? Severity::kWarning : Severity::kError, std::move(what),
+         same_way ? "it leads to the same node today, and to the wrong one when that changes"
+                  : "packets for these pods follow that route",
+         Delete(route)});
+  }
+}
+
+void CheckForeign(const HostFacts& host, std::vector<Finding>* findings) {
+  for (const ForeignRouteFact& route : host.routes->foreign) {
+    auto takes = [&](const IpPrefix& pods) { return pods.Contains(route.dst); };
+    const RoutePlan& plan = host.routes->plan;
+    auto other = std::find_if(plan.keeps.begin(), plan.keeps.end(), [&](const Route& ours) {
+      return ours.dst.length() < route.dst.length() && takes(ours.dst);
+    });
+    auto own = std::find_if(host.pod_cidrs.begin(), host.pod_cidrs.end(), takes);
+    const bool of_other = other != plan.keeps.end() && !LeadsTo(route, other->via);
+    // A single pod of another network's, that is moving here, has a link and a route of its own.
+    const bool of_own = own != host.pod_cidrs.end() && !route.single_pod_link &&
+                        (route.kind != "unicast" || !route.via.empty()) &&
+                        (route.dst != *own || route.before_bridge);
+    if (!of_other && !of_own) continue;
+    findings->push_back({"ForeignRoute", Severity::kError,
+                         "a " + route.kind + " route to " + route.dst.ToString() + " of protocol " +
+                             std::to_string(route.protocol) + " lies in the pods' networks",
+                         "pods in it are not reached", Delete(route)});
   }
 }
 
@@ -73,27 +138,9 @@ void CheckRouting(const CheckFacts& facts, std::vector<Finding>* findings) {
     }
   }
   if (!host.routes) return;
-  CheckPlan(host.routes->plan, findings);
-  for (const ForeignRouteFact& route : host.routes->shadowing) {
-    findings->push_back({"RouteShadowed", Severity::kError,
-                         "our route to " + route.dst.ToString() + " loses to a " + route.kind +
-                             " route of protocol " + std::to_string(route.protocol),
-                         "packets for these pods follow that route", Delete(route)});
-  }
-  for (const ForeignRouteFact& route : host.routes->foreign) {
-    auto takes = [&](const IpPrefix& pods) { return pods.Contains(route.dst); };
-    const RoutePlan& plan = host.routes->plan;
-    bool other = std::any_of(plan.keeps.begin(), plan.keeps.end(), [&](const Route& ours) {
-      return ours.dst.length() < route.dst.length() && takes(ours.dst);
-    });
-    bool own =
-        route.kind != "unicast" && std::any_of(host.pod_cidrs.begin(), host.pod_cidrs.end(), takes);
-    if (!other && !own) continue;
-    findings->push_back({"ForeignRoute", Severity::kError,
-                         "a " + route.kind + " route to " + route.dst.ToString() + " of protocol " +
-                             std::to_string(route.protocol) + " lies in the pods' networks",
-                         "pods in it are not reached", Delete(route)});
-  }
+  CheckPlan(*host.routes, findings);
+  CheckShadowing(*host.routes, findings);
+  CheckForeign(host, findings);
   if (!host.routes->nexthop_objects) {
     findings->push_back({"NoNexthopObjects", Severity::kNote, "this kernel has no nexthop objects",
                          "thousands of nodes' routes take seconds instead of milliseconds",

@@ -77,6 +77,7 @@ std::vector<Finding> CheckRules(const CheckFacts& facts) {
   CheckSysctls(facts, &findings);
   CheckPodLinks(facts, &findings);
   CheckRouting(facts, &findings);
+  CheckPolicyRouting(facts, &findings);
   CheckMasquerade(facts, &findings);
   CheckFilter(facts, &findings);
   CheckReachability(facts, &findings);

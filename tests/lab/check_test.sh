@@ -58,6 +58,12 @@ WithoutPodsASoundRouterModeLabHasNoFindings() { without_pods local --mode router
 ASoundRouterModeLabHasNoFindings() {
   sound_lab --mode router
   expect_eq "worker1" "nothing found" "$(lab exec worker1 podroute check --mode=local)"
+  check() { lab exec master1 podroute check --mode=local --output=json; }
+  finds RouteBypassed 2 on ip rule add to 10.244.2.0/24 blackhole
+  finds RouteBypassed 2 on ip route add blackhole 10.244.2.0/24
+  on ip route delete blackhole 10.244.2.0/24
+  finds RouteBypassed 2 on ip rule add to 10.244.1.0/24 prohibit
+  finds ForeignRoute 2 on ip route add 10.244.1.128/25 via 192.168.0.254
 }
 
 EachFaultOfTheNodeIsFoundAndMended() {
@@ -89,6 +95,58 @@ EachFaultOfTheNodeIsFoundAndMended() {
   finds ForwardPolicyDrop 2 on nft 'table inet other { chain f { type filter hook forward priority 0; policy drop; }; }'
   lab agent master1 stop
   finds ForwardingOff 2 on sysctl -qw net.ipv4.ip_forward=0
+}
+
+EachRuleThatBypassesRoutesIsFoundAndMended() {
+  sound_lab --dual-stack
+  wait_for 10 clean
+  on ip route add 10.244.2.0/24 via 192.168.0.254 table 100
+  on ip route add blackhole 10.244.1.0/24 table 100
+  on ip -6 route add default via fd00:192:168::fe table 100
+  # Rules for other traffic, for marked packets, and after main's.
+  on ip rule add from 172.16.0.0/12 lookup 100
+  on ip rule add fwmark 7 lookup 100
+  on ip rule add iif eth7 lookup 100
+  on ip rule add priority 32770 lookup 100
+  clean
+  local kind selector
+  for kind in "lookup 100" blackhole prohibit unreachable; do
+    for selector in "to 10.244.2.0/24" "to 10.244.2.128/25" "from 10.244.1.0/24" "from 10.244.1.7" "iif cni0"; do
+      # shellcheck disable=SC2086  # words
+      finds RouteBypassed 2 on ip rule add $selector $kind
+    done
+    # shellcheck disable=SC2086
+    finds RouteBypassed 2 on ip -6 rule add to fd00:10:244:2::/64 $kind
+  done
+  finds RouteBypassed 2 on ip rule add from 192.168.0.1 lookup 100
+  finds RouteBypassed 2 on ip rule add iif eth0 to 10.244.1.0/24 lookup 100
+  finds RouteBypassed 2 on ip rule add to 10.244.2.0/24 ipproto tcp dport 80 lookup 100
+  finds RouteBypassed 2 on ip rule add not fwmark 7 lookup 100
+  finds RouteBypassed 2 on ip -6 rule add from fd00:10:244:2::/64 lookup 100
+  finds RouteBypassed 2 on ip -6 rule delete lookup main
+  finds RouteBypassed 2 on ip route add local 10.244.2.0/24 dev lo table local
+  finds RouteBypassed 2 on ip -6 route add fd00:10:244:2::/64 from fd00:10:244:1::/64 via fd00:192:168::fe
+  on ip -6 route delete fd00:10:244:2::/64 from fd00:10:244:1::/64
+  clean
+}
+
+ForeignRoutesAreFoundAndThoseOfSinglePodsAreNot() {
+  sound_lab --dual-stack
+  wait_for 10 clean
+  finds ForeignRoute 2 on ip route add 10.244.1.128/25 via 192.168.0.254
+  finds ForeignRoute 2 on ip route add 10.244.1.9 dev eth0
+  finds ForeignRoute 2 on ip -6 route add fd00:10:244:1::/64 via fd00:192:168::fe metric 100
+  finds RouteShadowed 1 on ip route add 10.244.2.0/24 via 192.168.0.2
+  finds RouteShadowed 2 on ip route prepend 10.244.2.0/24 via 192.168.0.254 metric 110
+  # As kindnet has its pods.
+  on ip link add veth7 type veth peer name veth8
+  on ip link set veth7 up
+  on ip link set veth8 up
+  on ip route add 10.244.1.200 dev veth7
+  clean
+  # In the place of ours, which the agent cannot make again: the kernel takes no second one.
+  finds RouteShadowed 2 on ip route replace 10.244.2.0/24 via 192.168.0.254 metric 110 proto static
+  finds RouteShadowed 2 on ip route replace blackhole 10.244.2.0/24 metric 110 proto 110
 }
 
 EachFaultThatTheAgentWouldMendIsFound() {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <functional>
 
 #include "base/file.h"
@@ -98,8 +99,47 @@ Route RouteTo(const char* dst, const char* via) {
   return route;
 }
 
+ForeignRouteFact Foreign(const char* dst, const char* via, int ifindex) {
+  ForeignRouteFact route{P(dst), "unicast", 4, 0, {{A(via), ifindex}}};
+  route.before_bridge = true;
+  return route;
+}
+
+ForeignRouteFact Rejecting(const char* dst) {
+  ForeignRouteFact route = Foreign(dst, "0.0.0.0", 1);
+  route.kind = "blackhole";
+  route.via.clear();
+  return route;
+}
+
+// The kernel takes no second route of one prefix and metric.
+void SameMetricInTheWay(CheckFacts& facts) {
+  RouteFacts& routes = *facts.host->routes;
+  routes.shadowing = {Foreign("10.244.1.0/24", "192.168.0.254", 2)};
+  routes.shadowing[0].metric = 110;
+  routes.plan.changes = {{RouteAction::kAdd, routes.plan.keeps[0], {}}};
+  routes.plan.keeps.clear();
+}
+
+void RuleInTheWay(CheckFacts& facts) {
+  KernelRule rule;
+  rule.priority = 5;
+  rule.action = RuleAction::kBlackhole;
+  facts.host->policy.rules = {rule};
+  FlowFact flow;
+  flow.node = "master1";
+  flow.pods = P("10.244.1.0/24");
+  flow.table = 254;
+  flow.question.dst = A("10.244.1.2");
+  flow.error = EINVAL;
+  facts.host->policy.astray = {flow};
+}
+
 TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
   using F = CheckFacts&;
+  auto foreign = [](const ForeignRouteFact& route) {
+    return [=](F f) { f.host->routes->foreign = {route}; };
+  };
   auto sysctl = [](const char* name, const char* value) {
     return [=](F f) { f.host->sysctls[name] = value; };
   };
@@ -138,17 +178,13 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"RouteWrong", change(RouteAction::kReplace)},
       {"RouteStale", change(RouteAction::kDelete)},
       {"RouteShadowed",
-       [](F f) {
-         f.host->routes->shadowing = {{P("10.244.1.0/24"), "unicast", 4, 0}};
-       }},
-      {"ForeignRoute",
-       [](F f) {
-         f.host->routes->foreign = {{P("10.244.1.128/25"), "unicast", 4, 0}};
-       }},
-      {"ForeignRoute",
-       [](F f) {
-         f.host->routes->foreign = {{P("10.244.2.0/24"), "blackhole", 4, 0}};
-       }},
+       [](F f) { f.host->routes->shadowing = {Foreign("10.244.1.0/24", "192.168.0.254", 2)}; }},
+      {"RouteShadowed", SameMetricInTheWay},
+      {"ForeignRoute", foreign(Foreign("10.244.1.128/25", "192.168.0.254", 2))},
+      {"ForeignRoute", foreign(Foreign("10.244.2.128/25", "192.168.0.254", 2))},
+      {"ForeignRoute", foreign(Foreign("10.244.2.7/32", "0.0.0.0", 2))},
+      {"ForeignRoute", foreign(Rejecting("10.244.2.0/24"))},
+      {"RouteBypassed", RuleInTheWay},
       {"NoNexthopObjects", [](F f) { f.host->routes->nexthop_objects = false; }},
       {"MasqueradeMissing", [](F f) { f.host->masquerade = MasqueradeState(); }},
       {"MasqueradeMissing", [](F f) { f.host->masquerade->sound = false; }},
@@ -221,6 +257,31 @@ TEST(CheckRulesTest, ASilentBridgeIsAnErrorWhereAgentsMakeThem) {
   EXPECT_EQ(CheckRules(facts).at(0).severity, Severity::kError);
   facts.host->conf_dir.clear();
   EXPECT_EQ(CheckRules(facts).at(0).severity, Severity::kNote);
+}
+
+TEST(CheckRulesTest, RoutesThatLeadTheSameWayTakeNothingAway) {
+  CheckFacts facts = Sound();
+  facts.host->routes->foreign = {Foreign("10.244.1.128/25", "192.168.0.1", 2)};
+  EXPECT_EQ(Ids(facts), "");
+  facts = Sound();
+  facts.host->routes->shadowing = {Foreign("10.244.1.0/24", "192.168.0.1", 2)};
+  ASSERT_EQ(Ids(facts), "RouteShadowed");
+  EXPECT_EQ(CheckRules(facts)[0].severity, Severity::kWarning);
+}
+
+TEST(CheckRulesTest, ALinkOfASinglePodIsSoundWhileItMoves) {
+  CheckFacts facts = Sound();
+  facts.host->routes->foreign = {Foreign("10.244.2.9/32", "0.0.0.0", 9)};
+  facts.host->routes->foreign[0].single_pod_link = true;
+  EXPECT_EQ(Ids(facts), "");
+}
+
+TEST(CheckRulesTest, ASecondRouteToOurOwnNetworkCountsWhereItWins) {
+  CheckFacts facts = Sound();
+  facts.host->routes->foreign = {Foreign("10.244.2.0/24", "192.168.0.254", 2)};
+  EXPECT_EQ(Ids(facts), "ForeignRoute");
+  facts.host->routes->foreign[0].before_bridge = false;
+  EXPECT_EQ(Ids(facts), "");
 }
 
 TEST(CheckRulesTest, MasqueradingThatIsNotWantedIsNotMissed) {
