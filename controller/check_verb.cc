@@ -41,6 +41,7 @@ Result<int> CheckVerb(const Options& options) {
   CheckFacts facts;
   facts.cluster_cidrs = options.cluster_cidrs;
   facts.node_name = options.node_name;
+  facts.node_name_given = options.node_name_given;
   CheckReport report;
   const Node* self = nullptr;
   Result<ApiClient> client = ReadCluster(options, &facts);

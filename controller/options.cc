@@ -277,9 +277,11 @@ Status CheckVerbName(const std::string& verb) {
                " ('podroute help' lists them)");
 }
 
-std::string ResolveNodeName(const EnvironmentLookup& environment) {
-  if (!FLAGS_node_name.empty()) return FLAGS_node_name;
-  if (std::string name = environment("NODE_NAME"); !name.empty()) return name;
+std::string GivenNodeName(const EnvironmentLookup& environment) {
+  return FLAGS_node_name.empty() ? environment("NODE_NAME") : FLAGS_node_name;
+}
+
+std::string HostNodeName() {
   char host[HOST_NAME_MAX + 1] = {};
   if (gethostname(host, sizeof host - 1) != 0) return "";
   // As the kubelet makes the node's name from it.
@@ -434,7 +436,9 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
   }
   options.kubeconfig = FLAGS_kubeconfig;
   options.context = FLAGS_context;
-  options.node_name = ResolveNodeName(environment);
+  options.node_name = GivenNodeName(environment);
+  options.node_name_given = !options.node_name.empty();
+  if (!options.node_name_given) options.node_name = HostNodeName();
   options.from_file = FLAGS_from_file;
   options.detailed_exitcode = FLAGS_detailed_exitcode;
   options.cleanup_on_exit = FLAGS_cleanup_on_exit;

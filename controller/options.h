@@ -24,7 +24,8 @@ enum class Against { kDefault, kKernel, kNothing };
 struct Options {
   Mode mode = Mode::kHost;
   std::string kubeconfig, context;
-  std::string node_name;  // Resolved: flag, $NODE_NAME, hostname in lower case.
+  std::string node_name;         // Resolved: flag, $NODE_NAME, hostname in lower case.
+  bool node_name_given = false;  // It is not the hostname.
   std::string from_file;
   std::vector<IpPrefix> cluster_cidrs;
   PlanFormat output = PlanFormat::kIp;

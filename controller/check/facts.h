@@ -25,8 +25,10 @@ struct ClusterFacts {
   std::vector<std::shared_ptr<const Node>> nodes;
   // As written, comma separated; absent: there is no such ConfigMap, or it does not say.
   std::optional<std::string> kube_proxy_cidr, kubeadm_cidr;
-  std::vector<Refusal> refused;  // Of DesiredRoutes.
-  bool self_tainted = false;     // podroute.io/network-unavailable on this machine's Node.
+  bool kube_proxy = false;        // Its ConfigMap is there.
+  std::string detect_local_mode;  // As kube-proxy's says; empty: its default, ClusterCIDR.
+  std::vector<Refusal> refused;   // Of DesiredRoutes.
+  bool self_tainted = false;      // podroute.io/network-unavailable on this machine's Node.
 };
 
 struct ForeignRouteFact {
@@ -100,11 +102,13 @@ struct HostFacts {
   std::string network, data_dir;        // As the conflist should say.
   std::string conf_dir, bin_dir;        // Empty: not ours to look at.
   bool plugin_there = false;
-  uint32_t wanted_mtu = 0;                // Of pods; 0: not known.
-  std::vector<IpPrefix> pod_cidrs;        // Usable ones of this Node.
-  bool networkd = false;                  // It runs.
-  bool networkd_manages_foreign = false;  // By its configuration.
-  bool kube_proxy_rules = false;          // Of kube-proxy, in iptables or nftables.
+  uint32_t wanted_mtu = 0;                 // Of pods; 0: not known.
+  uint32_t uplink_mtu = 0;                 // What all uplinks carry; 0: not known.
+  std::vector<IpPrefix> pod_cidrs;         // Usable ones of this Node.
+  bool networkd = false;                   // It runs.
+  bool networkd_manages_foreign = false;   // Routes, by its configuration.
+  bool networkd_manages_nexthops = false;  // The same.
+  bool kube_proxy_rules = false;           // Of kube-proxy, in iptables or nftables.
   FilterChains filter;
   std::optional<RouteFacts> routes;
   PolicyFacts policy;
@@ -116,7 +120,8 @@ struct HostFacts {
 struct CheckFacts {
   std::vector<IpPrefix> cluster_cidrs;
   std::string node_name;
-  std::string cluster_error;  // Why `cluster` is absent.
+  bool node_name_given = false;  // By flag or environment; else it is the host's name.
+  std::string cluster_error;     // Why `cluster` is absent.
   std::optional<ClusterFacts> cluster;
   std::optional<HostFacts> host;  // Absent: this machine is no node.
   bool installed_here = false;    // Yet podroute's conflist is there.

@@ -59,6 +59,7 @@ const std::vector<std::string_view>& AllFindingIds() {
       "PodCidrOverlaps",
       "PodCutOff",
       "PodMtu",
+      "PodMtuTooLarge",
       "ReversePathStrict",
       "RouteBypassed",
       "RouteMissing",

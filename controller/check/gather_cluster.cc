@@ -15,12 +15,13 @@ Result<YamlValue> Get(HttpTransport& transport, const std::string& target) {
   return ParseYaml(text, target);
 }
 
-// The text at `outer`.`inner` (or `outer` alone) of the YAML under `key` of a ConfigMap.
-std::optional<std::string> ConfigText(HttpTransport& transport, const std::string& name,
-                                      const std::string& key, const std::string& outer,
-                                      const std::string& inner, std::vector<Skipped>* skipped) {
+// The YAML under `key` of a ConfigMap; `*there` says whether there is such a ConfigMap.
+std::optional<YamlValue> Config(HttpTransport& transport, const std::string& name,
+                                const std::string& key, bool* there,
+                                std::vector<Skipped>* skipped) {
   const std::string show = "ConfigMap kube-system/" + name;
   Result<YamlValue> map = Get(transport, "/api/v1/namespaces/kube-system/configmaps/" + name);
+  *there = map.ok();
   if (!map.ok()) {
     // Not every cluster is kubeadm's.
     if (map.status().code() != StatusCode::kNotFound) {
@@ -32,12 +33,12 @@ std::optional<std::string> ConfigText(HttpTransport& transport, const std::strin
   const YamlValue* text = data == nullptr ? nullptr : data->Find(key);
   if (text == nullptr) return std::nullopt;
   Result<YamlValue> config = ParseYaml(text->text, show);
-  if (!config.ok()) {
-    skipped->push_back({show, config.status().message()});
-    return std::nullopt;
-  }
-  const YamlValue* value = config->Find(outer);
-  if (value != nullptr && !inner.empty()) value = value->Find(inner);
+  if (config.ok()) return *config;
+  skipped->push_back({show, config.status().message()});
+  return std::nullopt;
+}
+
+std::optional<std::string> Text(const YamlValue* value) {
   if (value == nullptr || value->text.empty()) return std::nullopt;
   return value->text;
 }
@@ -46,10 +47,15 @@ std::optional<std::string> ConfigText(HttpTransport& transport, const std::strin
 
 void GatherConfigMaps(HttpTransport& transport, ClusterFacts* cluster,
                       std::vector<Skipped>* skipped) {
-  cluster->kube_proxy_cidr =
-      ConfigText(transport, "kube-proxy", "config.conf", "clusterCIDR", "", skipped);
-  cluster->kubeadm_cidr = ConfigText(transport, "kubeadm-config", "ClusterConfiguration",
-                                     "networking", "podSubnet", skipped);
+  auto kube_proxy = Config(transport, "kube-proxy", "config.conf", &cluster->kube_proxy, skipped);
+  if (kube_proxy) {
+    cluster->kube_proxy_cidr = Text(kube_proxy->Find("clusterCIDR"));
+    cluster->detect_local_mode = Text(kube_proxy->Find("detectLocalMode")).value_or("");
+  }
+  bool there = false;
+  auto kubeadm = Config(transport, "kubeadm-config", "ClusterConfiguration", &there, skipped);
+  const YamlValue* networking = kubeadm ? kubeadm->Find("networking") : nullptr;
+  if (networking != nullptr) cluster->kubeadm_cidr = Text(networking->Find("podSubnet"));
 }
 
 }  // namespace podroute

@@ -11,6 +11,7 @@
 #include "controller/check/gather.h"
 #include "controller/check/gather_filter.h"
 #include "controller/check/gather_routes.h"
+#include "controller/check/networkd_conf.h"
 #include "controller/check/probe.h"
 #include "controller/masquerader.h"
 #include "controller/node_infos.h"
@@ -75,30 +76,49 @@ void GatherCniFiles(const Options& options, HostFacts* host, std::vector<Skipped
   }
 }
 
-// systemd's order: a drop-in of /etc hides those of the same name below; by name the last one wins.
-void GatherNetworkd(HostFacts* host) {
-  std::error_code error;
-  host->networkd = std::filesystem::exists("/run/systemd/netif", error);
-  host->networkd_manages_foreign = true;
-  std::map<std::string, std::string> files;
-  for (const char* root : {"/usr/lib", "/run", "/etc"}) {
-    const std::string directory = std::string(root) + "/systemd/networkd.conf.d/";
+// systemd's version; 0: not known.
+int InstalledSystemd() {
+  int version = 0;
+  for (const std::string directory :
+       {"/usr/lib/systemd", "/usr/lib64/systemd", "/usr/lib/x86_64-linux-gnu/systemd",
+        "/usr/lib/aarch64-linux-gnu/systemd"}) {
     for (const std::string& name : Names(directory)) {
-      if (name.ends_with(".conf")) files[name] = std::string(directory).append(name);
+      version = std::max(version, SystemdVersion(name));
     }
   }
-  std::vector<std::string> paths = {"/etc/systemd/networkd.conf"};
-  for (const auto& [name, path] : files) paths.push_back(path);
+  return version;
+}
+
+// What networkd would do, where it runs.
+void GatherNetworkd(HostFacts* host, std::vector<Skipped>* skipped) {
+  std::error_code error;
+  host->networkd = std::filesystem::exists("/run/systemd/netif", error);
+  // Process 1 is podroute itself in a pod's container, which has neither /run nor /etc of the node.
+  Result<std::string> init = ReadFile("/proc/1/comm", 64);
+  if (!host->networkd && init.ok() && *init == "podroute\n") {
+    skipped->push_back({"systemd-networkd", "this container does not see the node's files"});
+  }
+  host->networkd_manages_foreign = true;
+  host->networkd_manages_nexthops = InstalledSystemd() >= 256;  // The first that does.
+  std::vector<std::vector<std::string>> drop_ins;
+  std::vector<std::string> paths;
+  for (const char* root : kSystemdRoots) {
+    const std::string main = std::string(root) + "/systemd/networkd.conf";
+    if (paths.empty() && std::filesystem::exists(main, error)) paths.push_back(main);
+    drop_ins.push_back(Names(main + ".d"));
+  }
+  for (const auto& [root, name] : OrderDropIns(drop_ins)) {
+    paths.push_back(std::string(kSystemdRoots[root]) + "/systemd/networkd.conf.d/" + name);
+  }
   for (const std::string& path : paths) {
     Result<std::string> text = ReadFile(path, 1 << 20);
     if (!text.ok()) continue;
-    std::string all = "\n" + *text;
-    std::erase_if(all, [](char c) { return c == ' ' || c == '\t' || c == '\r'; });
-    size_t at = all.rfind("\nManageForeignRoutes=");
-    if (at == std::string::npos) continue;
-    std::string value = all.substr(at + 21, all.find('\n', at + 1) - at - 21);
-    host->networkd_manages_foreign =
-        value != "no" && value != "false" && value != "0" && value != "off";
+    if (auto routes = NetworkdBoolean(*text, "ManageForeignRoutes")) {
+      host->networkd_manages_foreign = *routes;
+    }
+    if (auto nexthops = NetworkdBoolean(*text, "ManageForeignNextHops")) {
+      host->networkd_manages_nexthops = *nexthops;
+    }
   }
 }
 
@@ -183,7 +203,7 @@ void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
   GatherSysctls(&host);
   GatherCniFiles(options, &host, skipped);
   GatherPodLinks(&host, skipped);
-  GatherNetworkd(&host);
+  GatherNetworkd(&host, skipped);
   GatherFilter(&host, skipped);
   if (self != nullptr) {
     std::vector<LocalLink> uplinks = LinksOfNode(*self, host.local);
@@ -201,6 +221,7 @@ void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
     if (!read.ok()) skipped->push_back({"this machine's routes", read.message()});
     Status asked = GatherPolicy(options, *self, *facts->cluster, &host);
     if (!asked.ok()) skipped->push_back({"rules of policy routing", asked.message()});
+    host.uplink_mtu = host.wanted_mtu;
     uint32_t bytes = host.wanted_mtu != 0 ? host.wanted_mtu : 1500;
     if (options.cni_mtu != 0) host.wanted_mtu = options.cni_mtu;
     GatherProbes(*facts->cluster, self->name, bytes, &host, skipped);

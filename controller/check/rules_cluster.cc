@@ -73,41 +73,121 @@ void CheckConditions(const CheckFacts& facts, std::vector<Finding>* findings) {
   }
 }
 
-// `text`: what somebody else was told that the pods' networks are.
-void CheckCidr(const CheckFacts& facts, const std::string& text, Finding finding,
-               std::vector<Finding>* findings) {
+// How what somebody else was told of the pods' networks disagrees with them.
+enum class Disagreement { kNone, kMalformed, kLacks, kLacksFamily, kWider };
+struct Compared {
+  Disagreement disagreement = Disagreement::kNone;
+  std::string how;
+};
+
+bool HasFamily(const std::vector<IpPrefix>& prefixes, IpFamily family) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const IpPrefix& prefix) { return prefix.family() == family; });
+}
+
+Compared Lacking(const std::vector<IpPrefix>& told, const IpPrefix& prefix,
+                 const std::string& who) {
+  bool family = HasFamily(told, prefix.family());
+  bool covered = std::any_of(told.begin(), told.end(),
+                             [&](const IpPrefix& cidr) { return cidr.Contains(prefix); });
+  if (covered) return {};
+  if (family) return {Disagreement::kLacks, "but " + who + " has " + prefix.ToString()};
+  return {Disagreement::kLacksFamily, "with no " + std::string(IpFamilyName(prefix.family())) +
+                                          ", but " + who + " has " + prefix.ToString()};
+}
+
+Compared Compare(const CheckFacts& facts, const std::string& text) {
   Result<std::vector<IpPrefix>> told = ParsePrefixList(text);
-  if (!told.ok()) {
-    finding.what += " is \"" + Printable(text) + "\": " + told.status().message();
-    findings->push_back(std::move(finding));
-    return;
-  }
-  if (told->empty()) return;
-  auto covered = [&](const IpPrefix& prefix) {
-    bool family = false;
-    for (const IpPrefix& cidr : *told) {
-      family = family || cidr.family() == prefix.family();
-      if (cidr.Contains(prefix)) return true;
-    }
-    return !family;
-  };
-  std::string lacks;
-  if (!facts.cluster_cidrs.empty()) {
-    for (const IpPrefix& prefix : facts.cluster_cidrs) {
-      if (lacks.empty() && !covered(prefix)) lacks = "--cluster_cidr has " + prefix.ToString();
-    }
+  if (!told.ok()) return {Disagreement::kMalformed, told.status().message()};
+  if (told->empty()) return {};
+  for (const IpPrefix& prefix : facts.cluster_cidrs) {
+    Compared lacking = Lacking(*told, prefix, "--cluster_cidr");
+    // Flags may name a family that no Node has.
+    if (lacking.disagreement == Disagreement::kLacks) return lacking;
   }
   for (const auto& node : facts.cluster->nodes) {
     for (const std::string& cidr : node->pod_cidrs) {
       Result<IpPrefix> prefix = IpPrefix::Parse(cidr);
-      if (lacks.empty() && prefix.ok() && !covered(*prefix)) {
-        lacks = "Node " + Printable(node->name) + " has " + prefix->ToString();
-      }
+      if (!prefix.ok()) continue;
+      Compared lacking = Lacking(*told, *prefix, "Node " + Printable(node->name));
+      if (lacking.disagreement != Disagreement::kNone) return lacking;
     }
   }
-  if (lacks.empty()) return;
-  finding.what += " is " + Printable(text) + ", but " + lacks;
-  findings->push_back(std::move(finding));
+  const std::vector<AddressRange> cluster = MergeRanges(facts.cluster_cidrs);
+  for (const IpPrefix& cidr : *told) {
+    if (!HasFamily(facts.cluster_cidrs, cidr.family()) || Covers(cluster, cidr)) continue;
+    return {Disagreement::kWider, "but --cluster_cidr has not all of " + cidr.ToString()};
+  }
+  return {};
+}
+
+void CheckKubeProxy(const CheckFacts& facts, std::vector<Finding>* findings) {
+  const std::string& text = *facts.cluster->kube_proxy_cidr;
+  const Compared compared = Compare(facts, text);
+  std::string why;
+  switch (compared.disagreement) {
+    case Disagreement::kNone:
+      return;
+    case Disagreement::kMalformed:
+      why = "kube-proxy does not start with it, so no service has an address that works";
+      break;
+    case Disagreement::kLacks:
+      why =
+          "kube-proxy takes these pods for strangers: what they send to services gets a node's "
+          "address";
+      break;
+    case Disagreement::kLacksFamily:
+      why =
+          "kube-proxy cannot tell pods of that family from strangers: it masquerades nothing that "
+          "these send to services, and answers go astray";
+      break;
+    case Disagreement::kWider:
+      why =
+          "kube-proxy takes strangers there for pods: it does not masquerade what they send to "
+          "services, and answers go astray";
+      break;
+  }
+  Severity severity = Severity::kWarning;
+  const std::string& mode = facts.cluster->detect_local_mode;
+  if (!mode.empty() && mode != "ClusterCIDR") {
+    severity = Severity::kNote;
+    why = "kube-proxy does not use it while detectLocalMode is " + Printable(mode);
+  }
+  findings->push_back(
+      {"KubeProxyCidr", severity,
+       "clusterCIDR in kube-proxy's configuration is \"" + Printable(text) + "\", " + compared.how,
+       std::move(why),
+       "kubectl -n kube-system edit configmap kube-proxy  # then: kubectl -n "
+       "kube-system rollout restart daemonset kube-proxy"});
+}
+
+void CheckKubeadm(const CheckFacts& facts, std::vector<Finding>* findings) {
+  const std::string& text = *facts.cluster->kubeadm_cidr;
+  const Compared compared = Compare(facts, text);
+  if (compared.disagreement == Disagreement::kNone) return;
+  std::string why =
+      "the next kubeadm upgrade writes it back into kube-controller-manager and kube-proxy";
+  if (compared.disagreement == Disagreement::kWider) {
+    why += ", and Nodes get podCIDRs that --cluster_cidr refuses";
+  }
+  findings->push_back(
+      {"KubeadmCidr", Severity::kWarning,
+       "networking.podSubnet in kubeadm-config is \"" + Printable(text) + "\", " + compared.how,
+       std::move(why), "kubectl -n kube-system edit configmap kubeadm-config"});
+}
+
+void CheckMissing(const CheckFacts& facts, std::vector<Finding>* findings) {
+  if (facts.host || (!facts.installed_here && !facts.node_name_given)) return;
+  findings->push_back(
+      {"NodeMissing", Severity::kError,
+       "no Node is named " + Printable(facts.node_name) +
+           (facts.installed_here ? ", and podroute's configuration is on this machine"
+                                 : ", as --node_name or $NODE_NAME says"),
+       facts.installed_here
+           ? "the other nodes have no routes to the pods here, and nothing here is kept up to date"
+           : "this machine could not be looked at, and the agent with that name does nothing",
+       "# see whether the kubelet runs (systemctl status kubelet), or give the Node's name with "
+       "--node_name"});
 }
 
 }  // namespace
@@ -122,31 +202,9 @@ void CheckCluster(const CheckFacts& facts, std::vector<Finding>* findings) {
   CheckRefusals(*facts.cluster, findings);
   CheckAddresses(*facts.cluster, findings);
   CheckConditions(facts, findings);
-  if (!facts.host && facts.installed_here) {
-    findings->push_back(
-        {"NodeMissing", Severity::kError,
-         "no Node is named " + Printable(facts.node_name) +
-             ", and podroute's configuration is on this machine",
-         "the other nodes have no routes to the pods here, and nothing here is kept up to date",
-         "# see whether the kubelet runs (systemctl status kubelet), or give the Node's name with "
-         "--node_name"});
-  }
-  if (facts.cluster->kube_proxy_cidr) {
-    CheckCidr(facts, *facts.cluster->kube_proxy_cidr,
-              {"KubeProxyCidr", Severity::kWarning, "clusterCIDR in kube-proxy's configuration",
-               "kube-proxy takes pods for strangers, and gives them the node's address",
-               "kubectl -n kube-system edit configmap kube-proxy  # then: kubectl -n kube-system "
-               "rollout restart daemonset kube-proxy"},
-              findings);
-  }
-  if (facts.cluster->kubeadm_cidr) {
-    CheckCidr(
-        facts, *facts.cluster->kubeadm_cidr,
-        {"KubeadmCidr", Severity::kWarning, "networking.podSubnet in kubeadm-config",
-         "the next kubeadm upgrade writes it back into kube-controller-manager and kube-proxy",
-         "kubectl -n kube-system edit configmap kubeadm-config"},
-        findings);
-  }
+  CheckMissing(facts, findings);
+  if (facts.cluster->kube_proxy_cidr) CheckKubeProxy(facts, findings);
+  if (facts.cluster->kubeadm_cidr) CheckKubeadm(facts, findings);
 }
 
 }  // namespace podroute

@@ -128,22 +128,49 @@ void CheckPorts(const HostFacts& host, std::vector<Finding>* findings) {
   }
 }
 
+void CheckNetworkd(const HostFacts& host, std::vector<Finding>* findings) {
+  const bool nexthops =
+      host.networkd_manages_nexthops && (!host.routes || host.routes->nexthop_objects);
+  if (!host.networkd || (!host.networkd_manages_foreign && !nexthops)) return;
+  findings->push_back(
+      {"ManageForeignRoutes", Severity::kWarning,
+       std::string("systemd-networkd runs with ") + (host.networkd_manages_foreign
+                                                         ? "ManageForeignRoutes=yes"
+                                                         : "ManageForeignNextHops=yes"),
+       host.networkd_manages_foreign ? "it deletes our routes when it configures a link"
+                                     : "it deletes our nexthop objects when it configures a link, "
+                                       "and our routes go with them",
+       "mkdir -p /etc/systemd/networkd.conf.d && printf "
+       "'[Network]\\nManageForeignRoutes=no\\nManageForeignNextHops=no\\n' "
+       ">/etc/systemd/networkd.conf.d/10-podroute.conf && systemctl restart systemd-networkd"});
+}
+
+void CheckMtu(const HostFacts& host, std::vector<Finding>* findings) {
+  if (host.uplink_mtu == 0 || host.wanted_mtu <= host.uplink_mtu) return;
+  const std::string fits = std::to_string(host.uplink_mtu);
+  findings->push_back(
+      {"PodMtuTooLarge", Severity::kWarning,
+       "pods get MTU " + std::to_string(host.wanted_mtu) +
+           " by --cni_mtu, and the link to the other nodes carries " + fits,
+       "this node refuses pods' large packets to other nodes, or cuts them up; where "
+       "its refusals (ICMP) are lost connections hang",
+       "# run the agent with --cni_mtu=" + fits +
+           " or less, or without; or: ip link "
+           "set " +
+           (host.uplinks.empty() ? "UPLINK" : Printable(host.uplinks[0])) + " mtu " +
+           std::to_string(host.wanted_mtu)});
+}
+
 }  // namespace
 
 void CheckPodLinks(const CheckFacts& facts, std::vector<Finding>* findings) {
   const HostFacts& host = *facts.host;
   CheckFiles(host, findings);
+  CheckMtu(host, findings);
   CheckBridge(host, findings);
   CheckPorts(host, findings);
   CheckPods(host, findings);
-  if (host.networkd && host.networkd_manages_foreign) {
-    findings->push_back(
-        {"ManageForeignRoutes", Severity::kWarning,
-         "systemd-networkd runs with ManageForeignRoutes=yes",
-         "it deletes our routes when it configures a link",
-         "mkdir -p /etc/systemd/networkd.conf.d && printf '[Network]\\nManageForeignRoutes=no\\n' "
-         ">/etc/systemd/networkd.conf.d/10-podroute.conf && systemctl restart systemd-networkd"});
-  }
+  CheckNetworkd(host, findings);
 }
 
 }  // namespace podroute

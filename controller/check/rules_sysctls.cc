@@ -66,20 +66,27 @@ void CheckReversePath(const HostFacts& host, std::vector<Finding>* findings) {
   }
 }
 
-void CheckBridgeNetfilter(const HostFacts& host, std::vector<Finding>* findings) {
-  // Only iptables' service rules need it: between two pods of one bridge.
-  if (!host.kube_proxy_rules) return;
-  const std::string why =
-      "a service whose endpoint is on the client's own node answers from the wrong address";
+void CheckBridgeNetfilter(const CheckFacts& facts, std::vector<Finding>* findings) {
+  const HostFacts& host = *facts.host;
+  // Only rules for services need it: between two pods of one bridge. In a pod of ours the rules
+  // cannot be read.
+  const bool kube_proxy = host.kube_proxy_rules || (facts.cluster && facts.cluster->kube_proxy);
   for (const auto& [family, name] :
        {std::pair{IpFamily::kV4, "net/bridge/bridge-nf-call-iptables"},
         std::pair{IpFamily::kV6, "net/bridge/bridge-nf-call-ip6tables"}}) {
-    if (!HasFamily(host, family) || Get(host, name) == "1") continue;
-    bool absent = Get(host, name).empty();
+    const std::string value = Get(host, name);
+    const bool absent = value.empty();
+    // The module's own default is 1: somebody has turned it off.
+    if (!HasFamily(host, family) || value == "1" || (absent && !kube_proxy)) continue;
     findings->push_back(
         {"BridgeNetfilterOff", Severity::kWarning,
          absent ? std::string(name) + " is not there: br_netfilter is not loaded" : Is(host, name),
-         why, (absent ? "modprobe br_netfilter && " : "") + Set(name, "1")});
+         kube_proxy
+             ? "a service whose endpoint is on the client's own node answers from the wrong "
+               "address"
+             : "rules for services and network policies do not see what goes between two pods "
+               "of this node",
+         (absent ? "modprobe br_netfilter && " : "") + Set(name, "1")});
   }
 }
 
@@ -107,7 +114,7 @@ void CheckNeighbours(const CheckFacts& facts, std::vector<Finding>* findings) {
 void CheckSysctls(const CheckFacts& facts, std::vector<Finding>* findings) {
   CheckForwarding(*facts.host, findings);
   CheckReversePath(*facts.host, findings);
-  CheckBridgeNetfilter(*facts.host, findings);
+  CheckBridgeNetfilter(facts, findings);
   CheckNeighbours(facts, findings);
 }
 

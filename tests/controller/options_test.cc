@@ -93,10 +93,13 @@ TEST_F(OptionsTest, TheEnvironmentNeedNotFitTheVerb) {
 
 TEST_F(OptionsTest, NodeNameComesFromFlagThenNodeNameThenHostname) {
   EXPECT_FALSE(ReadOptions(Lookup())->node_name.empty());
+  EXPECT_FALSE(ReadOptions(Lookup())->node_name_given);
   environment_ = {{"NODE_NAME", "downward"}};
   EXPECT_EQ(ReadOptions(Lookup())->node_name, "downward");
+  EXPECT_TRUE(ReadOptions(Lookup())->node_name_given);
   ASSERT_TRUE(Parse({"run", "--node_name=flag"}).ok());
   EXPECT_EQ(ReadOptions(Lookup())->node_name, "flag");
+  EXPECT_TRUE(ReadOptions(Lookup())->node_name_given);
 }
 
 TEST_F(OptionsTest, AFlagfileHoldsFlagsAndComments) {

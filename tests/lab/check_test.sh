@@ -206,6 +206,13 @@ EachFaultOfTheClusterIsFound() {
   lab kubectl -n kube-system delete configmap kube-proxy >/dev/null
   finds KubeadmCidr 1 config_map kubeadm-config ClusterConfiguration $'networking:\n  podSubnet: 10.96.0.0/12'
   lab kubectl -n kube-system delete configmap kubeadm-config >/dev/null
+  config_map kube-proxy config.conf 'clusterCIDR: 10.244.0.0/16'
+  clean
+  lab kubectl -n kube-system delete configmap kube-proxy >/dev/null
+  finds KubeProxyCidr 1 config_map kube-proxy config.conf 'clusterCIDR: 10.0.0.0/8'
+  lab kubectl -n kube-system delete configmap kube-proxy >/dev/null
+  finds KubeProxyCidr 0 config_map kube-proxy config.conf $'clusterCIDR: 10.0.0.0/8\ndetectLocalMode: NodeCIDR'
+  lab kubectl -n kube-system delete configmap kube-proxy >/dev/null
   finds PathMtu 2 lab exec worker1 ip link set eth0 mtu 1400
   lab exec worker1 ip link set eth0 mtu 1500
   wait_for 10 clean
@@ -219,6 +226,48 @@ EachFaultOfTheClusterIsFound() {
     --data '{"status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"}]}}'
   lab apiserver stop
   finds ClusterUnreachable 2 true
+}
+
+# In the node's own mount namespace, and on its own /run.
+NetworkdThatManagesForeignRoutesIsFound() {
+  lab_up --nodes 1
+  lab pod master1 pod-master1 >/dev/null
+  wait_for 10 clean
+  on mkdir -p /run/etc-systemd/networkd.conf.d /run/systemd/networkd.conf.d
+  on mount --bind /run/etc-systemd /etc/systemd
+  on mkdir -p /run/systemd/netif
+  local report manage="printf '[Network]\\nManageForeignNextHops=no\\nManageForeignRoutes=%s\\n'"
+  report=$(check) && fail "nothing found"
+  expect_eq "findings" ManageForeignRoutes "$(ids <<<"$report")"
+  # There is none to restart.
+  on bash -c "systemctl() { :; }; $(jq -r '.findings[0].mend' <<<"$report")"
+  clean
+  on rm /etc/systemd/networkd.conf.d/10-podroute.conf
+  on bash -c "$manage OFF >/etc/systemd/networkd.conf"
+  clean
+  on bash -c "$manage 1 >/run/systemd/networkd.conf.d/99-other.conf"
+  not clean || fail "a drop-in that sorts last does not count"
+}
+
+AWrongNameIsNoNode() {
+  lab_up --nodes 1
+  local code=0 report
+  report=$(check --node_name=master2) || code=$?
+  expect_eq "exit code" 2 "$code"
+  expect_contains "findings" NodeMissing "$(ids <<<"$report")"
+  code=0
+  report=$(lab exec apiserver env NODE_NAME=nobody podroute check --output=json) || code=$?
+  expect_eq "exit code by environment" 2 "$code"
+  expect_eq "findings by environment" NodeMissing "$(ids <<<"$report")"
+}
+
+AnMtuThatDoesNotFitIsFound() {
+  lab_up --nodes 2 -- --cni_mtu=9000
+  local node report code=0
+  for node in master1 worker1; do lab pod "$node" "pod-$node" >/dev/null; done
+  report=$(check --cni_mtu=9000) || code=$?
+  expect_eq "exit code" 1 "$code"
+  expect_eq "findings" PodMtuTooLarge "$(ids <<<"$report")"
 }
 
 AWrongFlagIsToldFromAFinding() {

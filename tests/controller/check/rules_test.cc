@@ -158,6 +158,11 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"ReversePathStrict", sysctl("net/ipv4/conf/eth0/rp_filter", "1")},
       {"NeighbourTableSmall", sysctl("net/ipv4/neigh/default/gc_thresh3", "4")},
       {"BridgeNetfilterOff", [](F f) { f.host->kube_proxy_rules = true; }},
+      {"BridgeNetfilterOff", [](F f) { f.cluster->kube_proxy = true; }},
+      {"BridgeNetfilterOff", sysctl("net/bridge/bridge-nf-call-iptables", "0")},
+      {"PodMtuTooLarge", [](F f) { f.host->uplink_mtu = 1400; }},
+      {"NodeMissing", [](F f) { f.host.reset(), f.installed_here = true; }},
+      {"NodeMissing", [](F f) { f.host.reset(), f.node_name_given = true; }},
       {"PluginMissing", [](F f) { f.host->plugin_there = false; }},
       {"ConflistMissing", [](F f) { f.host->conflist.reset(); }},
       {"ConflistEdited", [](F f) { *f.host->conflist += " "; }},
@@ -173,6 +178,8 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"PodCutOff", [](F f) { f.host->pods[0].pod_up = false; }},
       {"ManageForeignRoutes",
        [](F f) { f.host->networkd = f.host->networkd_manages_foreign = true; }},
+      {"ManageForeignRoutes",
+       [](F f) { f.host->networkd = f.host->networkd_manages_nexthops = true; }},
       {"NodeAddressNotHere", [](F f) { f.host->local.addresses[0].address = A("192.168.0.9"); }},
       {"RouteMissing", change(RouteAction::kAdd)},
       {"RouteWrong", change(RouteAction::kReplace)},
@@ -212,6 +219,9 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
          f.cluster->nodes.push_back(MakeNode("worker2", "10.244.3.0/24", "192.168.0.1"));
        }},
       {"KubeProxyCidr", [](F f) { f.cluster->kube_proxy_cidr = "10.96.0.0/12"; }},
+      {"KubeProxyCidr", [](F f) { f.cluster->kube_proxy_cidr = "10.244.0.0/15"; }},
+      {"KubeProxyCidr", [](F f) { f.cluster->kube_proxy_cidr = "fd00:10:244::/48"; }},
+      {"KubeProxyCidr", [](F f) { f.cluster->kube_proxy_cidr = "10.244.0.0"; }},
       {"KubeadmCidr", [](F f) { f.cluster->kubeadm_cidr = "10.244.0.0/17"; }},
       {"NetworkTaint", [](F f) { f.cluster->self_tainted = true; }},
       {"NetworkUnavailable",
@@ -257,6 +267,46 @@ TEST(CheckRulesTest, ASilentBridgeIsAnErrorWhereAgentsMakeThem) {
   EXPECT_EQ(CheckRules(facts).at(0).severity, Severity::kError);
   facts.host->conf_dir.clear();
   EXPECT_EQ(CheckRules(facts).at(0).severity, Severity::kNote);
+}
+
+std::string WhyOf(const CheckFacts& facts) {
+  std::vector<Finding> findings = CheckRules(facts);
+  return findings.size() == 1 ? findings[0].why : std::to_string(findings.size()) + " findings";
+}
+
+TEST(CheckRulesTest, WhatKubeProxyDoesDependsOnHowItsNetworkIsWrong) {
+  CheckFacts facts = Sound();
+  facts.cluster->kube_proxy_cidr = "10.244.0.0/17";
+  EXPECT_NE(WhyOf(facts).find("takes these pods for strangers"), std::string::npos);
+  facts.cluster->kube_proxy_cidr = "10.0.0.0/8";
+  EXPECT_NE(WhyOf(facts).find("takes strangers there for pods"), std::string::npos);
+  facts.cluster->kube_proxy_cidr = "fd00:10:244::/48";
+  EXPECT_NE(WhyOf(facts).find("of that family"), std::string::npos);
+  facts.cluster->detect_local_mode = "NodeCIDR";
+  EXPECT_NE(WhyOf(facts).find("does not use it"), std::string::npos);
+  EXPECT_EQ(CheckExitCode({CheckRules(facts), {}}), 0);
+}
+
+TEST(CheckRulesTest, AWiderNetworkIsOnlyWrongWhereTheClustersIsKnown) {
+  CheckFacts facts = Sound();
+  facts.cluster->kube_proxy_cidr = facts.cluster->kubeadm_cidr = "10.0.0.0/8";
+  EXPECT_EQ(Ids(facts), "KubeProxyCidr KubeadmCidr");
+  facts.cluster_cidrs.clear();
+  facts.host->masquerade.reset();
+  EXPECT_EQ(Ids(facts), "");
+  // The prefixes of --cluster_cidr together may have it all.
+  facts.cluster_cidrs = {P("10.244.0.0/17"), P("10.244.128.0/17")};
+  facts.cluster->kube_proxy_cidr = facts.cluster->kubeadm_cidr = "10.244.0.0/16";
+  EXPECT_EQ(Ids(facts), "");
+  // A family that only the flags have.
+  facts.cluster_cidrs.push_back(P("fd00:10:244::/48"));
+  EXPECT_EQ(Ids(facts), "");
+}
+
+TEST(CheckRulesTest, AMachineThatIsNoNodeIsNoneByItsHostname) {
+  CheckFacts facts = Sound();
+  facts.host.reset();
+  EXPECT_EQ(Ids(facts), "");
 }
 
 TEST(CheckRulesTest, RoutesThatLeadTheSameWayTakeNothingAway) {
