@@ -46,6 +46,7 @@ struct RouteFacts {
   RoutePlan plan;                           // Local mode: empty.
   std::vector<ForeignRouteFact> shadowing;  // At the very prefix of one of ours, and it wins.
   std::vector<ForeignRouteFact> foreign;    // Everybody else's in that table.
+  std::vector<IpPrefix> bridged;            // What routes by cni0 alone lead to.
   uint32_t metric = 110;                    // Ours.
   bool nexthop_objects = true;
 };

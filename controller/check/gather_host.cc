@@ -47,7 +47,9 @@ void GatherSysctls(HostFacts* host) {
     for (const char* name : {"/forwarding", "/rp_filter"}) {
       names.push_back("net/ipv4/conf/" + link.name + name);
     }
-    names.push_back("net/ipv6/conf/" + link.name + "/forwarding");
+    for (const char* name : {"/forwarding", "/disable_ipv6"}) {
+      names.push_back("net/ipv6/conf/" + link.name + name);
+    }
   }
   for (const std::string& name : names) {
     Result<std::string> text = ReadFile("/proc/sys/" + name, 4096);

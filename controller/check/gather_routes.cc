@@ -70,12 +70,14 @@ class ForeignSorter {
     }
     if (route.type == RTN_UNICAST && route.via.size() == 1 && links_.bridge != 0 &&
         route.via[0].ifindex == links_.bridge) {
-      bridged_.insert(route.dst);
+      facts_->bridged.push_back(route.dst);
       return;
     }
     ForeignRouteFact fact{route.dst, KindOf(route), route.mark.protocol, route.mark.metric,
                           route.via};
-    fact.before_bridge = links_.bridge != 0 && !bridged_.contains(route.dst);
+    fact.before_bridge = links_.bridge != 0 &&
+                         std::find(facts_->bridged.begin(), facts_->bridged.end(), route.dst) ==
+                             facts_->bridged.end();
     fact.single_pod_link = route.dst.length() == route.dst.address().bits() &&
                            route.via.size() == 1 && route.via[0].gateway.IsUnspecified() &&
                            links_.pods.contains(route.via[0].ifindex);
@@ -93,8 +95,25 @@ class ForeignSorter {
   const RouteSet& desired_;
   const Links& links_;
   RouteFacts* const facts_;
-  std::set<IpPrefix> ours_, bridged_;
+  std::set<IpPrefix> ours_;
 };
+
+Status SortTable(NetlinkTransport& netlink, const RouteMark& mark, const RouteSet& desired,
+                 const Links& links, RouteFacts* facts) {
+  ForeignSorter sorter(mark, desired, links, facts);
+  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    NetlinkBatch request;
+    RouteMark any = mark;
+    any.protocol = RTPROT_UNSPEC;
+    EncodeDumpRoutes(request, family, any);
+    Result<DumpResult> dump = netlink.Dump(request, [&](const NetlinkMessage& message) {
+      if (auto route = DecodeRoute(message)) sorter.Take(*route);
+    });
+    // No such table yet.
+    if (!dump.ok() && dump.status().code() != StatusCode::kNotFound) return dump.status();
+  }
+  return Status::Ok();
+}
 
 // Ours that are in use in their table.
 RouteSet Effective(const RouteFacts& facts) {
@@ -224,16 +243,19 @@ Status GatherRoutes(const Options& options, const RouteSet& desired, HostFacts* 
   }
   PODROUTE_ASSIGN_OR_RETURN(auto socket, NetlinkSocket::Create());
   PODROUTE_ASSIGN_OR_RETURN(Links links, ReadLinks(*socket, *host));
-  ForeignSorter sorter(kernel.mark, desired, links, &facts);
-  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
-    NetlinkBatch request;
-    RouteMark any = kernel.mark;
-    any.protocol = RTPROT_UNSPEC;
-    EncodeDumpRoutes(request, family, any);
-    Result<DumpResult> dump = socket->Dump(request, [&](const NetlinkMessage& message) {
-      if (auto route = DecodeRoute(message)) sorter.Take(*route);
-    });
-    if (!dump.ok() && dump.status().code() != StatusCode::kNotFound) return dump.status();
+  PODROUTE_RETURN_IF_ERROR(SortTable(*socket, kernel.mark, desired, links, &facts));
+  if (kernel.mark.table != RT_TABLE_MAIN) {
+    // This node's own network is in the main table all the same.
+    RouteFacts main;
+    RouteMark mark = kernel.mark;
+    mark.table = RT_TABLE_MAIN;
+    PODROUTE_RETURN_IF_ERROR(SortTable(*socket, mark, {}, links, &main));
+    facts.bridged = main.bridged;
+    for (ForeignRouteFact& route : main.foreign) {
+      bool own = std::any_of(host->pod_cidrs.begin(), host->pod_cidrs.end(),
+                             [&](const IpPrefix& pods) { return pods.Contains(route.dst); });
+      if (own) facts.foreign.push_back(std::move(route));
+    }
   }
   host->routes = std::move(facts);
   return Status::Ok();

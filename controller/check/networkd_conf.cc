@@ -83,6 +83,7 @@ std::vector<std::pair<size_t, std::string>> OrderDropIns(
     }
   }
   std::vector<std::pair<size_t, std::string>> order;
+  order.reserve(first.size());
   for (const auto& [name, root] : first) order.emplace_back(root, name);
   return order;
 }

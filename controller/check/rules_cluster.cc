@@ -39,6 +39,33 @@ void CheckRefusals(const ClusterFacts& cluster, std::vector<Finding>* findings) 
   }
 }
 
+// Pods of a Node that lacks a family do not reach others' by it.
+void CheckFamilies(const ClusterFacts& cluster, std::vector<Finding>* findings) {
+  auto has = [](const Node& node, IpFamily family) {
+    return std::any_of(node.pod_cidrs.begin(), node.pod_cidrs.end(), [&](const std::string& text) {
+      Result<IpPrefix> cidr = IpPrefix::Parse(text);
+      return cidr.ok() && cidr->family() == family;
+    });
+  };
+  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    const auto with =
+        static_cast<size_t>(std::count_if(cluster.nodes.begin(), cluster.nodes.end(),
+                                          [&](const auto& node) { return has(*node, family); }));
+    // Less than half: the cluster is just getting it.
+    if (2 * with <= cluster.nodes.size()) continue;
+    for (const auto& node : cluster.nodes) {
+      if (node->pod_cidrs.empty() || has(*node, family)) continue;
+      findings->push_back({"PodCidrMissing", Severity::kWarning,
+                           "Node " + Printable(node->name) + " has no " +
+                               std::string(IpFamilyName(family)) + " podCIDR, and most Nodes have",
+                           "its pods do not reach the others' by that family",
+                           "kubectl delete node " + Printable(node->name) +
+                               "  # drain it first; its kubelet registers it anew, and it gets "
+                               "podCIDRs of both families"});
+    }
+  }
+}
+
 void CheckAddresses(const ClusterFacts& cluster, std::vector<Finding>* findings) {
   std::map<std::string, std::string> owners;
   for (const auto& node : cluster.nodes) {
@@ -200,6 +227,7 @@ void CheckCluster(const CheckFacts& facts, std::vector<Finding>* findings) {
     return;
   }
   CheckRefusals(*facts.cluster, findings);
+  CheckFamilies(*facts.cluster, findings);
   CheckAddresses(*facts.cluster, findings);
   CheckConditions(facts, findings);
   CheckMissing(facts, findings);

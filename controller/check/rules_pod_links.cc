@@ -46,6 +46,52 @@ void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
   }
 }
 
+void CheckBridgeRoute(const HostFacts& host, const LocalLink& bridge, const IpPrefix& cidr,
+                      std::vector<Finding>* findings) {
+  // A bridge that is down has none.
+  if (!host.routes || !bridge.up) return;
+  for (const IpPrefix& bridged : host.routes->bridged) {
+    if (bridged.Contains(cidr)) return;
+  }
+  const std::string gateway = cidr.address().Plus(1).ToString();
+  findings->push_back(
+      {"BridgeRouteMissing", Severity::kError,
+       "cni0 has its address, but no route to " + cidr.ToString() + " leads to it",
+       "what comes for the pods of this node goes elsewhere, or nowhere",
+       cidr.is_v4()
+           ? "ip route add " + cidr.ToString() + " dev cni0 proto kernel scope link src " + gateway
+           : "ip -6 route add " + cidr.ToString() + " dev cni0 proto kernel metric 256"});
+}
+
+void CheckBridgeAddress(const HostFacts& host, const LocalLink& bridge, const IpPrefix& cidr,
+                        std::vector<Finding>* findings) {
+  const IpAddress gateway = cidr.address().Plus(1);
+  const std::string length = "/" + std::to_string(cidr.length());
+  std::string add = "ip address add " + gateway.ToString() + length + " dev cni0";
+  if (!cidr.is_v4()) add += " nodad";
+  const LocalAddress* other = nullptr;
+  for (const LocalAddress& own : host.local.addresses) {
+    if (own.ifindex != bridge.ifindex || own.address != gateway) continue;
+    if (own.subnet == cidr) return CheckBridgeRoute(host, bridge, cidr, findings);
+    other = &own;
+  }
+  if (other != nullptr) {
+    const std::string wrong = gateway.ToString() + "/" + std::to_string(other->subnet.length());
+    findings->push_back({"BridgeAddressWrong", Severity::kError,
+                         "cni0 has the address " + wrong + " instead of " + length,
+                         "this node takes the wrong addresses for pods of its own",
+                         "ip address delete " + wrong + " dev cni0 && " + add});
+    return;
+  }
+  auto disabled = host.sysctls.find("net/ipv6/conf/cni0/disable_ipv6");
+  if (!cidr.is_v4() && disabled != host.sysctls.end() && disabled->second == "1") {
+    add = "sysctl -w net/ipv6/conf/cni0/disable_ipv6=0 && " + add;
+  }
+  findings->push_back({"BridgeAddressWrong", Severity::kError,
+                       "cni0 has not the address " + gateway.ToString(),
+                       "pods send what leaves the node to that address", add});
+}
+
 // Without pods it has no carrier, which is how it should be.
 void CheckBridge(const HostFacts& host, std::vector<Finding>* findings) {
   if (host.foreign_bridge && !host.conf_dir.empty()) {
@@ -73,19 +119,7 @@ void CheckBridge(const HostFacts& host, std::vector<Finding>* findings) {
                          "large packets are lost between pods and the node",
                          "ip link set cni0 mtu " + std::to_string(host.wanted_mtu)});
   }
-  for (const IpPrefix& cidr : host.pod_cidrs) {
-    const IpAddress gateway = cidr.address().Plus(1);
-    bool there = std::any_of(host.local.addresses.begin(), host.local.addresses.end(),
-                             [&](const LocalAddress& own) {
-                               return own.ifindex == bridge.ifindex && own.address == gateway;
-                             });
-    if (there) continue;
-    findings->push_back(
-        {"BridgeAddressWrong", Severity::kError, "cni0 has not the address " + gateway.ToString(),
-         "pods send what leaves the node to that address",
-         "ip address add " + gateway.ToString() + "/" + std::to_string(cidr.length()) +
-             " dev cni0" + (cidr.is_v4() ? "" : " nodad")});
-  }
+  for (const IpPrefix& cidr : host.pod_cidrs) CheckBridgeAddress(host, bridge, cidr, findings);
 }
 
 void CheckPods(const HostFacts& host, std::vector<Finding>* findings) {

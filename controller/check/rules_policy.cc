@@ -177,10 +177,11 @@ void CheckPolicyRouting(const CheckFacts& facts, std::vector<Finding>* findings)
     if (astray.networks.size() > 1) {
       what += ", and so for " + std::to_string(astray.networks.size() - 1) + " more pod networks";
     }
-    findings->push_back({"RouteBypassed", Severity::kError, std::move(what),
-                         "the kernel asks rules in order, and this comes before the table with the "
-                         "route to these pods: they are not reached",
-                         astray.blame.mend});
+    findings->push_back(
+        {"RouteBypassed", Severity::kError, std::move(what),
+         "the kernel asks rules in order and comes to this before the route to these "
+         "pods: they are not reached, or not that way",
+         astray.blame.mend});
   }
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 #include "controller/check/rules.h"
@@ -13,6 +14,10 @@ std::string IpRoute(const IpPrefix& prefix) {
 std::string Via(const Route& route) {
   return route.dst.ToString() + " via " + route.via.gateway.ToString() +
          (route.dev.empty() ? "" : " dev " + Printable(route.dev));
+}
+
+std::string Article(const ForeignRouteFact& route) {
+  return route.kind == "unreachable" ? "an " : "a ";
 }
 
 std::string Gateway(const ForeignRouteFact& route) {
@@ -82,8 +87,8 @@ void CheckShadowing(const RouteFacts& routes, std::vector<Finding>* findings) {
     // As while a node moves from another network.
     const bool same_way = ours != routes.plan.keeps.end() && LeadsTo(route, ours->via);
     std::string what = "our route to " + route.dst.ToString();
-    what += in_the_way ? " cannot be made beside a " : " loses to a ";
-    what += route.kind + " route of protocol " + std::to_string(route.protocol);
+    what += in_the_way ? " cannot be made beside " : " loses to ";
+    what += Article(route) + route.kind + " route of protocol " + std::to_string(route.protocol);
     if (in_the_way) what += " that has our metric, " + std::to_string(route.metric);
     findings->push_back(
         {"RouteShadowed", same_way ? Severity::kWarning : Severity::kError, std::move(what),
@@ -108,9 +113,70 @@ void CheckForeign(const HostFacts& host, std::vector<Finding>* findings) {
                         (route.dst != *own || route.before_bridge);
     if (!of_other && !of_own) continue;
     findings->push_back({"ForeignRoute", Severity::kError,
-                         "a " + route.kind + " route to " + route.dst.ToString() + " of protocol " +
-                             std::to_string(route.protocol) + " lies in the pods' networks",
+                         Article(route) + route.kind + " route to " + route.dst.ToString() +
+                             " of protocol " + std::to_string(route.protocol) +
+                             " lies in the pods' networks",
                          "pods in it are not reached", Delete(route)});
+  }
+}
+
+// By which links routes of that family lead to other nodes.
+std::set<int> LinksToOthers(const HostFacts& host, IpFamily family) {
+  std::set<int> links;
+  if (!host.routes) return links;
+  for (const Route& route : host.routes->plan.keeps) {
+    if (route.dst.family() == family) links.insert(route.via.ifindex);
+  }
+  return links;
+}
+
+void CheckOtherLink(const HostFacts& host, const std::string& name, const LocalAddress& own,
+                    std::vector<Finding>* findings) {
+  const std::set<int> links = LinksToOthers(host, own.address.family());
+  if (links.empty() || links.contains(own.ifindex)) return;
+  auto name_of = [&](int ifindex) {
+    auto found = std::find_if(host.local.links.begin(), host.local.links.end(),
+                              [&](const LocalLink& link) { return link.ifindex == ifindex; });
+    return found == host.local.links.end() ? std::to_string(ifindex) : Printable(found->name);
+  };
+  const std::string there = name_of(*links.begin());
+  findings->push_back(
+      {"NodeAddressOtherLink", Severity::kWarning,
+       "InternalIP " + own.address.ToString() + " of Node " + name + " is on " +
+           name_of(own.ifindex) + ", and the other nodes are reached by " + there,
+       "they cannot use it as a next hop, unless they have a link into its subnet",
+       "# set kubelet's --node-ip to this machine's address on " + there + ", and restart it"});
+}
+
+void CheckNodeAddresses(const HostFacts& host, const Node& self, std::vector<Finding>* findings) {
+  const std::string name = Printable(self.name);
+  std::set<IpFamily> families;
+  for (const std::string& text : self.internal_ips) {
+    Result<IpAddress> address = IpAddress::Parse(text);
+    if (address.ok()) families.insert(address->family());
+    auto here = std::find_if(
+        host.local.addresses.begin(), host.local.addresses.end(),
+        [&](const LocalAddress& own) { return address.ok() && own.address == *address; });
+    if (here != host.local.addresses.end()) {
+      CheckOtherLink(host, name, *here, findings);
+      continue;
+    }
+    findings->push_back(
+        {"NodeAddressNotHere", Severity::kError,
+         "InternalIP " + Printable(text) + " of Node " + name + " is on no link of this machine",
+         "the other nodes send what is for its pods to that address",
+         "# set kubelet's --node-ip to an address of this machine, and restart "
+         "it"});
+  }
+  for (const IpPrefix& cidr : host.pod_cidrs) {
+    if (families.contains(cidr.family())) continue;
+    findings->push_back(
+        {"NodeAddressMissing", Severity::kError,
+         "Node " + name + " has no " + std::string(IpFamilyName(cidr.family())) +
+             " InternalIP, which " + cidr.ToString() + " needs",
+         "the other nodes have no next hop for its pods",
+         "# set kubelet's --node-ip to this machine's addresses, one of each family "
+         "separated by a comma, and restart it"});
   }
 }
 
@@ -121,21 +187,7 @@ void CheckRouting(const CheckFacts& facts, std::vector<Finding>* findings) {
   if (facts.cluster) {
     auto self = std::find_if(facts.cluster->nodes.begin(), facts.cluster->nodes.end(),
                              [&](const auto& node) { return node->name == facts.node_name; });
-    if (self != facts.cluster->nodes.end()) {
-      for (const std::string& text : (*self)->internal_ips) {
-        Result<IpAddress> address = IpAddress::Parse(text);
-        if (address.ok() && std::any_of(host.local.addresses.begin(), host.local.addresses.end(),
-                                        [&](const auto& own) { return own.address == *address; })) {
-          continue;
-        }
-        findings->push_back({"NodeAddressNotHere", Severity::kError,
-                             "InternalIP " + Printable(text) + " of Node " +
-                                 Printable(facts.node_name) + " is on no link of this machine",
-                             "the other nodes send what is for its pods to that address",
-                             "# set kubelet's --node-ip to an address of this machine, and restart "
-                             "it"});
-      }
-    }
+    if (self != facts.cluster->nodes.end()) CheckNodeAddresses(host, **self, findings);
   }
   if (!host.routes) return;
   CheckPlan(*host.routes, findings);

@@ -228,6 +228,29 @@ EachFaultOfTheClusterIsFound() {
   finds ClusterUnreachable 2 true
 }
 
+WrongAddressesOfTheNodeAndItsBridgeAreFound() {
+  sound_lab --dual-stack
+  wait_for 10 clean
+  finds BridgeAddressWrong 2 on bash -c "ip address delete 10.244.1.1/24 dev cni0; ip address add 10.244.1.1/16 dev cni0"
+  finds BridgeAddressWrong 2 on sysctl -qw net.ipv6.conf.cni0.disable_ipv6=1
+  finds BridgeRouteMissing 2 on ip route delete 10.244.1.0/24 dev cni0
+  finds BridgeRouteMissing 2 on ip -6 route delete fd00:10:244:1::/64 dev cni0
+  local status='{"status":{"addresses":[{"type":"InternalIP","address":"%s"}]}}'
+  patch() {
+    # shellcheck disable=SC2059  # it is a format
+    lab api PATCH "/api/v1/nodes/$1/status" -H 'Content-Type: application/merge-patch+json' --data "$(printf "$status" "$2")"
+  }
+  finds NodeAddressMissing 2 patch master1 192.168.0.1
+  lab kubectl delete node master1 >/dev/null
+  lab register master1
+  wait_for 10 clean
+  on ip link add eth1 type veth peer name eth2
+  on ip link set eth1 up
+  on ip link set eth2 up
+  on ip address add 172.16.9.9/24 dev eth1
+  finds NodeAddressOtherLink 2 patch master1 172.16.9.9
+}
+
 # In the node's own mount namespace, and on its own /run.
 NetworkdThatManagesForeignRoutesIsFound() {
   lab_up --nodes 1

@@ -14,11 +14,12 @@ namespace {
 IpPrefix P(const char* text) { return IpPrefix::Parse(text).value(); }
 IpAddress A(const char* text) { return IpAddress::Parse(text).value(); }
 
-std::shared_ptr<const Node> MakeNode(const char* name, const char* cidr, const char* address) {
+std::shared_ptr<const Node> MakeNode(const char* name, const char* cidr,
+                                     const char* address = nullptr) {
   auto node = std::make_shared<Node>();
   node->name = name;
   node->pod_cidrs = {cidr};
-  node->internal_ips = {address};
+  if (address != nullptr) node->internal_ips = {address};
   return node;
 }
 
@@ -72,6 +73,7 @@ CheckFacts Sound() {
   route.dst = P("10.244.1.0/24");
   route.via = {A("192.168.0.1"), 2};
   host.routes->plan.keeps = {route};
+  host.routes->bridged = {P("10.244.2.0/24")};
   host.probes = {{"master1", A("192.168.0.1"), false, 1500, Reached::kFull},
                  {"master1", A("10.244.1.1"), true, 1500, Reached::kFull}};
   return facts;
@@ -171,6 +173,12 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"BridgeMissing", [](F f) { f.host->foreign_bridge = true; }},
       {"BridgeMtu", [](F f) { f.host->local.links[1].mtu = 1400; }},
       {"BridgeAddressWrong", [](F f) { f.host->local.addresses.pop_back(); }},
+      {"BridgeAddressWrong",
+       [](F f) { f.host->local.addresses.back().subnet = P("10.244.0.0/16"); }},
+      {"BridgeRouteMissing", [](F f) { f.host->routes->bridged.clear(); }},
+      {"NodeAddressMissing",
+       [](F f) { f.cluster->nodes[1] = MakeNode("worker1", "10.244.2.0/24"); }},
+      {"NodeAddressOtherLink", [](F f) { f.host->routes->plan.keeps[0].via.ifindex = 9; }},
       {"PodMtu", [](F f) { f.host->local.links[2].mtu = 1400; }},
       {"PodMtu", [](F f) { f.host->pods[0].pod_mtu = 9000; }},
       {"PodCutOff", [](F f) { f.host->pods[0].up = false; }},
@@ -301,6 +309,13 @@ TEST(CheckRulesTest, AWiderNetworkIsOnlyWrongWhereTheClustersIsKnown) {
   // A family that only the flags have.
   facts.cluster_cidrs.push_back(P("fd00:10:244::/48"));
   EXPECT_EQ(Ids(facts), "");
+}
+
+TEST(CheckRulesTest, AFamilyThatMostNodesHaveIsMissedOnTheOthers) {
+  CheckFacts facts = Sound();
+  facts.cluster->nodes.push_back(MakeNode("worker2", "fd00:10:244:3::/64", "192.168.0.3"));
+  facts.cluster->kube_proxy_cidr = facts.cluster->kubeadm_cidr = "10.244.0.0/16,fd00::/16";
+  EXPECT_EQ(Ids(facts), "PodCidrMissing");
 }
 
 TEST(CheckRulesTest, AMachineThatIsNoNodeIsNoneByItsHostname) {
