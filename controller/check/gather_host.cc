@@ -94,7 +94,12 @@ int InstalledSystemd() {
 // What networkd would do, where it runs.
 void GatherNetworkd(HostFacts* host, std::vector<Skipped>* skipped) {
   std::error_code error;
-  host->networkd = std::filesystem::exists("/run/systemd/netif", error);
+  // Where it is merely installed, systemd-tmpfiles makes this folder with empty ones in it.
+  const std::string netif = "/run/systemd/netif";
+  const bool idle = std::filesystem::exists(netif + "/links", error) &&
+                    Names(netif + "/links").empty() &&
+                    !std::filesystem::exists(netif + "/state", error);
+  host->networkd = std::filesystem::exists(netif, error) && !idle;
   // Process 1 is podroute itself in a pod's container, which has neither /run nor /etc of the node.
   Result<std::string> init = ReadFile("/proc/1/comm", 64);
   if (!host->networkd && init.ok() && *init == "podroute\n") {

@@ -258,7 +258,10 @@ NetworkdThatManagesForeignRoutesIsFound() {
   wait_for 10 clean
   on mkdir -p /run/etc-systemd/networkd.conf.d /run/systemd/networkd.conf.d
   on mount --bind /run/etc-systemd /etc/systemd
-  on mkdir -p /run/systemd/netif
+  # Installed, and not running.
+  on mkdir -p /run/systemd/netif/{links,leases,lldp}
+  clean
+  on touch /run/systemd/netif/state
   local report manage="printf '[Network]\\nManageForeignNextHops=no\\nManageForeignRoutes=%s\\n'"
   report=$(check) && fail "nothing found"
   expect_eq "findings" ManageForeignRoutes "$(ids <<<"$report")"
