@@ -69,20 +69,22 @@ void CheckBridgeAddress(const HostFacts& host, const LocalLink& bridge, const Ip
   const std::string length = "/" + std::to_string(cidr.length());
   std::string add = "ip address add " + gateway.ToString() + length + " dev cni0";
   if (!cidr.is_v4()) add += " nodad";
-  const LocalAddress* other = nullptr;
+  bool there = false;
   for (const LocalAddress& own : host.local.addresses) {
-    if (own.ifindex != bridge.ifindex || own.address != gateway) continue;
-    if (own.subnet == cidr) return CheckBridgeRoute(host, bridge, cidr, findings);
-    other = &own;
+    if (own.ifindex != bridge.ifindex) continue;
+    there = there || (own.address == gateway && own.subnet == cidr);
   }
-  if (other != nullptr) {
-    const std::string wrong = gateway.ToString() + "/" + std::to_string(other->subnet.length());
-    findings->push_back({"BridgeAddressWrong", Severity::kError,
-                         "cni0 has the address " + wrong + " instead of " + length,
-                         "this node takes the wrong addresses for pods of its own",
-                         "ip address delete " + wrong + " dev cni0 && " + add});
+  for (const LocalAddress& own : host.local.addresses) {
+    if (own.ifindex != bridge.ifindex || own.subnet == cidr || !own.subnet.Contains(cidr)) continue;
+    const std::string wrong = own.address.ToString() + "/" + std::to_string(own.subnet.length());
+    findings->push_back(
+        {"BridgeAddressWrong", Severity::kError,
+         "cni0 has the address " + wrong + ", which is for more than " + cidr.ToString(),
+         "this node takes other nodes' pods for its own",
+         "ip address delete " + wrong + " dev cni0" + (there ? std::string() : " && " + add)});
     return;
   }
+  if (there) return CheckBridgeRoute(host, bridge, cidr, findings);
   auto disabled = host.sysctls.find("net/ipv6/conf/cni0/disable_ipv6");
   if (!cidr.is_v4() && disabled != host.sysctls.end() && disabled->second == "1") {
     add = "sysctl -w net/ipv6/conf/cni0/disable_ipv6=0 && " + add;

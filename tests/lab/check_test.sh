@@ -110,13 +110,13 @@ EachRuleThatBypassesRoutesIsFoundAndMended() {
   on ip rule add priority 32770 lookup 100
   clean
   local kind selector
-  for kind in "lookup 100" blackhole prohibit unreachable; do
-    for selector in "to 10.244.2.0/24" "to 10.244.2.128/25" "from 10.244.1.0/24" "from 10.244.1.7" "iif cni0"; do
-      # shellcheck disable=SC2086  # words
-      finds RouteBypassed 2 on ip rule add $selector $kind
-    done
-    # shellcheck disable=SC2086
-    finds RouteBypassed 2 on ip -6 rule add to fd00:10:244:2::/64 $kind
+  for selector in "to 10.244.2.0/24" "to 10.244.2.128/25" "from 10.244.1.0/24" "from 10.244.1.7" "iif cni0"; do
+    # shellcheck disable=SC2086  # words
+    finds RouteBypassed 2 on ip rule add $selector lookup 100
+  done
+  for kind in blackhole prohibit unreachable; do
+    finds RouteBypassed 2 on ip rule add from 10.244.1.0/24 "$kind"
+    finds RouteBypassed 2 on ip -6 rule add to fd00:10:244:2::/64 "$kind"
   done
   finds RouteBypassed 2 on ip rule add from 192.168.0.1 lookup 100
   finds RouteBypassed 2 on ip rule add iif eth0 to 10.244.1.0/24 lookup 100
@@ -231,7 +231,7 @@ EachFaultOfTheClusterIsFound() {
 WrongAddressesOfTheNodeAndItsBridgeAreFound() {
   sound_lab --dual-stack
   wait_for 10 clean
-  finds BridgeAddressWrong 2 on bash -c "ip address delete 10.244.1.1/24 dev cni0; ip address add 10.244.1.1/16 dev cni0"
+  finds BridgeAddressWrong 2 on ip address add 10.244.1.1/16 dev cni0
   finds BridgeAddressWrong 2 on sysctl -qw net.ipv6.conf.cni0.disable_ipv6=1
   finds BridgeRouteMissing 2 on ip route delete 10.244.1.0/24 dev cni0
   finds BridgeRouteMissing 2 on ip -6 route delete fd00:10:244:1::/64 dev cni0
