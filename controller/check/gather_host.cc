@@ -155,11 +155,13 @@ void GatherProbes(const ClusterFacts& cluster, const std::string& self, uint32_t
   }
   Status probed = Probe(&host->probes);
   if (probed.ok()) {
-    // Said once for a node that is not there at all.
+    // What is wrong with the way to a node is said once, and not of its bridge too.
     std::erase_if(host->probes, [&](const ProbeFact& probe) {
-      return probe.bridge && probe.reached == Reached::kNo &&
+      return probe.bridge && probe.reached != Reached::kFull &&
              std::any_of(host->probes.begin(), host->probes.end(), [&](const ProbeFact& other) {
-               return !other.bridge && other.node == probe.node && other.reached == Reached::kNo;
+               return !other.bridge && other.node == probe.node &&
+                      other.address.family() == probe.address.family() &&
+                      other.reached == probe.reached;
              });
     });
     return;
