@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/shell_words.h"
 #include "base/text.h"
 #include "controller/check/rules.h"
 
@@ -10,7 +11,7 @@ void CheckRefusals(const ClusterFacts& cluster, std::vector<Finding>* findings) 
   for (const Refusal& refusal : cluster.refused) {
     Finding finding{"RouteRefused", Severity::kError, refusal.message,
                     "no route leads to these pods, so nobody on another node reaches them",
-                    "# correct the Node: kubectl edit node " + refusal.node};
+                    "# correct the Node: kubectl edit node " + ShellWord(refusal.node)};
     switch (refusal.reason) {
       case RefusalReason::kNoPodCidr:
         finding.id = "PodCidrMissing";
@@ -18,18 +19,18 @@ void CheckRefusals(const ClusterFacts& cluster, std::vector<Finding>* findings) 
         finding.mend =
             "# run kube-controller-manager with --allocate-node-cidrs=true and --cluster-cidr, or: "
             "kubectl patch node " +
-            refusal.node + " -p '{\"spec\":{\"podCIDR\":\"A.B.C.0/24\"}}'";
+            ShellWord(refusal.node) + " -p '{\"spec\":{\"podCIDR\":\"A.B.C.0/24\"}}'";
         break;
       case RefusalReason::kOverlapsNode:
         finding.id = "PodCidrOverlaps";
         finding.why = "two nodes give their pods the same addresses";
         finding.mend =
-            "kubectl delete node " + refusal.node +
+            "kubectl delete node " + ShellWord(refusal.node) +
             "  # drain it first; its kubelet registers it anew, with a podCIDR of its own";
         break;
       case RefusalReason::kOutsideClusterCidr:
         finding.id = "PodCidrOutsideCluster";
-        finding.mend = "kubectl delete node " + refusal.node +
+        finding.mend = "kubectl delete node " + ShellWord(refusal.node) +
                        "  # drain it first, or add the prefix to --cluster_cidr";
         break;
       default:
@@ -59,7 +60,7 @@ void CheckFamilies(const ClusterFacts& cluster, std::vector<Finding>* findings) 
                            "Node " + Printable(node->name) + " has no " +
                                std::string(IpFamilyName(family)) + " podCIDR, and most Nodes have",
                            "its pods do not reach the others' by that family",
-                           "kubectl delete node " + Printable(node->name) +
+                           "kubectl delete node " + ShellWord(Printable(node->name)) +
                                "  # drain it first; its kubelet registers it anew, and it gets "
                                "podCIDRs of both families"});
     }
@@ -96,7 +97,8 @@ void CheckConditions(const CheckFacts& facts, std::vector<Finding>* findings) {
         {"NetworkTaint", Severity::kWarning,
          "Node " + Printable(facts.node_name) + " has the taint podroute.io/network-unavailable",
          "the scheduler places no pods there",
-         "kubectl taint node " + Printable(facts.node_name) + " podroute.io/network-unavailable-"});
+         "kubectl taint node " + ShellWord(Printable(facts.node_name)) +
+             " podroute.io/network-unavailable-"});
   }
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/shell_words.h"
 #include "base/text.h"
 #include "cni/conflist.h"
 #include "controller/check/rules.h"
@@ -42,7 +43,7 @@ void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
         {"ConflistOrder", Severity::kError,
          host.conf_dir + "/" + Printable(host.first_conf, 255) + " sorts before " + kOurs,
          "the container runtime takes the first, so pods are another network's",
-         "rm '" + host.conf_dir + "/" + Printable(host.first_conf, 255) + "'"});
+         "rm " + ShellWord(host.conf_dir + "/" + Printable(host.first_conf, 255))});
   }
 }
 
@@ -127,8 +128,9 @@ void CheckBridge(const HostFacts& host, std::vector<Finding>* findings) {
 void CheckPods(const HostFacts& host, std::vector<Finding>* findings) {
   for (const PodLinkFact& pod : host.pods) {
     const std::string port = Printable(pod.port);
-    std::string mend = "ip link set " + port;
-    mend.append(" master cni0 up && bridge link set dev ").append(port).append(" hairpin on");
+    std::string mend = "ip link set " + ShellWord(port);
+    mend.append(" master cni0 up && bridge link set dev ").append(ShellWord(port));
+    mend.append(" hairpin on");
     const char* why = "this pod reaches nothing, and nothing reaches it";
     if (!pod.in_bridge || !pod.up) {
       findings->push_back({"PodCutOff", Severity::kError,
@@ -158,7 +160,7 @@ void CheckPorts(const HostFacts& host, std::vector<Finding>* findings) {
                          "a pod's link " + Printable(port) + " has MTU " +
                              std::to_string(link->mtu) + ", not " + std::to_string(host.wanted_mtu),
                          "its large packets, or those to it, are lost",
-                         "ip link set " + Printable(port) + " mtu " +
+                         "ip link set " + ShellWord(Printable(port)) + " mtu " +
                              std::to_string(host.wanted_mtu) +
                              "  # and the pod's own end: delete the pod"});
   }

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/shell_words.h"
+#include "base/text.h"
 #include "controller/check/rules.h"
 
 namespace podroute {
@@ -13,7 +15,7 @@ std::string Get(const HostFacts& host, const std::string& name) {
 
 // With slashes, since a link's name may have dots.
 std::string Set(const std::string& name, const std::string& value) {
-  return "sysctl -w " + name + "=" + value;
+  return "sysctl -w " + ShellWord(Printable(name, 255) + "=" + value);
 }
 
 std::string Is(const HostFacts& host, const std::string& name) {

@@ -355,6 +355,15 @@ TEST(CheckRulesTest, MasqueradingThatIsNotWantedIsNotMissed) {
   EXPECT_EQ(Ids(facts), "");
 }
 
+// Whatever a file or a link is called, its name is one word of the command.
+TEST(CheckRulesTest, NamesAreQuotedForTheShell) {
+  CheckFacts facts = Sound();
+  facts.host->first_conf = "00-it's; $(x).conf";
+  auto findings = CheckRules(facts);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].mend, "rm '/etc/cni/net.d/00-it'\\''s; $(x).conf'");
+}
+
 TEST(CheckReportTest, TheExitCodeIsTheWorstFindings) {
   auto code = [](Severity severity) {
     return CheckExitCode({{{"PathMtu", severity, "", "", ""}}, {}});
