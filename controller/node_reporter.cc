@@ -157,6 +157,12 @@ bool NodeReporter::WriteCondition(std::unique_lock<std::mutex>& lock) {
     condition_.due[name] = *known->broken_since + kGrace;
     return true;
   }
+  const MonotonicTime rested =
+      known->condition_written_at.value_or(MonotonicTime()) + kConditionRest;
+  if (known->condition_writes >= kConditionBurst && clock_.Now() < rested) {
+    condition_.due[name] = rested;
+    return true;
+  }
   condition_.due.erase(name);  // Now: what comes meanwhile must be looked at after this.
   lock.unlock();
   ApiError error =
@@ -172,8 +178,13 @@ bool NodeReporter::WriteCondition(std::unique_lock<std::mutex>& lock) {
   Succeeded(condition_);
   auto at = nodes_.find(name);  // It may be gone by now.
   if (at == nodes_.end()) return true;
-  at->second.condition_written_for = node;
-  at->second.condition_written = works;
+  Known& told = at->second;
+  bool in_a_row =
+      told.condition_written_at && clock_.Now() < *told.condition_written_at + 2 * kConditionRest;
+  told.condition_writes = in_a_row ? told.condition_writes + 1 : 1;
+  told.condition_written_at = clock_.Now();
+  told.condition_written_for = node;
+  told.condition_written = works;
   return true;
 }
 

@@ -55,6 +55,10 @@ class NodeReporter {
  public:
   // `works` must have been false for so long before the condition is made True.
   static constexpr Duration kGrace = std::chrono::seconds(10);
+  // Somebody who undoes a Node's condition, so often with less than that between, is answered after
+  // that from then on.
+  static constexpr int kConditionBurst = 5;
+  static constexpr Duration kConditionRest = std::chrono::seconds(10);
   static constexpr size_t kMostEvents = 256;  // Waiting; more are dropped, and counted.
 
   // The transport and the clock must outlive this. `host`: who says so, in Events.
@@ -91,6 +95,8 @@ class NodeReporter {
     std::optional<MonotonicTime> broken_since;
     std::shared_ptr<const Node> condition_written_for, taint_removed_for;
     std::optional<bool> condition_written;
+    std::optional<MonotonicTime> condition_written_at;
+    int condition_writes = 0;  // In a row.
   };
 
   void Run();

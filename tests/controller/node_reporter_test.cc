@@ -191,6 +191,29 @@ TEST_F(NodeReporterTest, OnlyWhatIsBrokenForAWhileAndWasOursBecomesTrue) {
   EXPECT_EQ(api_.Await(5).back(), Patch("ours"));
 }
 
+TEST_F(NodeReporterTest, SomebodyWhoKeepsSettingItTrueIsNotAnsweredEachTime) {
+  auto node = MakeNode("a");
+  reporter_.Update({{node, true}});
+  api_.Await(1);
+  size_t asked = 1;
+  for (int turn = 0; turn < NodeReporter::kConditionBurst - 1; ++turn) {
+    AwaitAnswers();
+    reporter_.Update({{Told(*node, "True", false), true}});
+    asked = api_.Await(asked + 1).size();
+  }
+  AwaitAnswers();
+  auto again = Told(*node, "True", false);
+  reporter_.Update({{again, true}, {MakeNode("b"), true}});
+  EXPECT_EQ(api_.Await(asked + 1).back(), Patch("b"));
+  // Others are not held up, and it is not forgotten.
+  AwaitAnswers();
+  EXPECT_EQ(api_.asked(), asked + 1);
+  clock_.Advance(NodeReporter::kConditionRest);
+  reporter_.Update({{again, true}, {Told(*MakeNode("b"), "False"), true}});
+  EXPECT_EQ(api_.Await(asked + 2).back(), Patch("a"));
+  AwaitAnswers();
+}
+
 // What another process of podroute's has written is podroute's all the same.
 TEST_F(NodeReporterTest, WhatAnEarlierProcessMadeFalseBecomesTrueToo) {
   auto node = Told(*MakeNode("a"), "False");
