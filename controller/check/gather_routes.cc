@@ -71,7 +71,7 @@ class ForeignSorter {
     if (route.type == RTN_UNICAST && route.via.size() == 1 && links_.bridge != 0 &&
         route.via[0].ifindex == links_.bridge) {
       facts_->bridged.push_back(route.dst);
-      return;
+      if (!IsOthers(route.dst)) return;
     }
     ForeignRouteFact fact{route.dst, KindOf(route), route.mark.protocol, route.mark.metric,
                           route.via};
@@ -91,6 +91,12 @@ class ForeignSorter {
   }
 
  private:
+  // In what is to go to another node.
+  bool IsOthers(const IpPrefix& dst) const {
+    return std::any_of(desired_.begin(), desired_.end(),
+                       [&](const Route& route) { return route.dst.Contains(dst); });
+  }
+
   const RouteMark mark_;
   const RouteSet& desired_;
   const Links& links_;

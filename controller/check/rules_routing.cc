@@ -106,7 +106,13 @@ void CheckForeign(const HostFacts& host, std::vector<Finding>* findings) {
       return ours.dst.length() < route.dst.length() && takes(ours.dst);
     });
     auto own = std::find_if(host.pod_cidrs.begin(), host.pod_cidrs.end(), takes);
-    const bool of_other = other != plan.keeps.end() && !LeadsTo(route, other->via);
+    // A part that is refused; with a router any way to the others' pods will do.
+    const bool refused =
+        route.kind != "unicast" && route.kind != "throw" &&
+        std::any_of(host.pod_networks.begin(), host.pod_networks.end(), [&](const IpPrefix& pods) {
+          return pods.length() < route.dst.length() && takes(pods);
+        });
+    const bool of_other = refused || (other != plan.keeps.end() && !LeadsTo(route, other->via));
     // A single pod of another network's, that is moving here, has a link and a route of its own.
     const bool of_own = own != host.pod_cidrs.end() && !route.single_pod_link &&
                         (route.kind != "unicast" || !route.via.empty()) &&

@@ -64,6 +64,7 @@ ASoundRouterModeLabHasNoFindings() {
   on ip route delete blackhole 10.244.2.0/24
   finds RouteBypassed 2 on ip rule add to 10.244.1.0/24 prohibit
   finds ForeignRoute 2 on ip route add 10.244.1.128/25 via 192.168.0.254
+  finds ForeignRoute 2 on ip route add blackhole 10.244.2.128/25
 }
 
 EachFaultOfTheNodeIsFoundAndMended() {
@@ -136,6 +137,9 @@ ForeignRoutesAreFoundAndThoseOfSinglePodsAreNot() {
   finds ForeignRoute 2 on ip route add 10.244.1.128/25 via 192.168.0.254
   finds ForeignRoute 2 on ip route add 10.244.1.9 dev eth0
   finds ForeignRoute 2 on ip -6 route add fd00:10:244:1::/64 via fd00:192:168::fe metric 100
+  finds ForeignRoute 2 on ip route add 10.244.2.128/25 dev cni0
+  finds ForeignRoute 2 on ip -6 route add fd00:10:244:2:8000::/65 dev cni0
+  finds RouteShadowed 2 on ip route add 10.244.2.0/24 dev cni0
   finds RouteShadowed 1 on ip route add 10.244.2.0/24 via 192.168.0.2
   finds RouteShadowed 2 on ip route prepend 10.244.2.0/24 via 192.168.0.254 metric 110
   # As kindnet has its pods.

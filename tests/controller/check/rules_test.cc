@@ -334,6 +334,15 @@ TEST(CheckRulesTest, RoutesThatLeadTheSameWayTakeNothingAway) {
   EXPECT_EQ(CheckRules(facts)[0].severity, Severity::kWarning);
 }
 
+TEST(CheckRulesTest, BehindARouterOnlyRefusedPartsOfOthersPodsAreMissed) {
+  CheckFacts facts = Sound();
+  facts.host->routes->plan.keeps.clear();
+  facts.host->routes->foreign = {Foreign("10.244.1.128/25", "192.168.0.254", 2)};
+  EXPECT_EQ(Ids(facts), "");
+  facts.host->routes->foreign = {Rejecting("10.244.1.128/25")};
+  EXPECT_EQ(Ids(facts), "ForeignRoute");
+}
+
 TEST(CheckRulesTest, ALinkOfASinglePodIsSoundWhileItMoves) {
   CheckFacts facts = Sound();
   facts.host->routes->foreign = {Foreign("10.244.2.9/32", "0.0.0.0", 9)};
