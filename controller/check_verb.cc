@@ -49,7 +49,6 @@ Result<int> CheckVerb(const Options& options) {
     for (const auto& node : facts.cluster->nodes) {
       if (node->name == options.node_name) self = node.get();
     }
-    facts.cluster->self_tainted = self != nullptr && self->startup_taint.has_value();
     GatherConfigMaps(*client->transport, &*facts.cluster, &report.skipped);
   } else {
     facts.cluster_error = client.status().message();

@@ -28,7 +28,6 @@ struct ClusterFacts {
   bool kube_proxy = false;        // Its ConfigMap is there.
   std::string detect_local_mode;  // As kube-proxy's says; empty: its default, ClusterCIDR.
   std::vector<Refusal> refused;   // Of DesiredRoutes.
-  bool self_tainted = false;      // podroute.io/network-unavailable on this machine's Node.
 };
 
 struct ForeignRouteFact {
@@ -98,18 +97,18 @@ struct HostFacts {
   bool foreign_bridge = false;                 // The link cni0 is there and is no bridge.
   std::vector<std::string> bridge_ports;
   std::vector<PodLinkFact> pods;
-  std::optional<std::string> conflist;  // Its bytes.
-  std::string first_conf;               // Of the CNI configurations the one that sorts first.
-  std::string network, data_dir;        // As the conflist should say.
-  std::string conf_dir, bin_dir;        // Empty: not ours to look at.
-  bool plugin_there = false;
-  uint32_t wanted_mtu = 0;                 // Of pods; 0: not known.
-  uint32_t uplink_mtu = 0;                 // What all uplinks carry; 0: not known.
-  std::vector<IpPrefix> pod_cidrs;         // Usable ones of this Node.
-  bool networkd = false;                   // It runs.
-  bool networkd_manages_foreign = false;   // Routes, by its configuration.
-  bool networkd_manages_nexthops = false;  // The same.
-  bool kube_proxy_rules = false;           // Of kube-proxy, in iptables or nftables.
+  std::optional<std::string> conflist;       // Its bytes.
+  std::string first_conf;                    // Of the CNI configurations the one that sorts first.
+  std::string network, data_dir;             // As the conflist should say.
+  std::string conf_dir, bin_dir;             // Empty: not ours to look at.
+  std::vector<std::string> missing_plugins;  // Or not executable.
+  uint32_t wanted_mtu = 0;                   // Of pods; 0: not known.
+  uint32_t uplink_mtu = 0;                   // What all uplinks carry; 0: not known.
+  std::vector<IpPrefix> pod_cidrs;           // Usable ones of this Node.
+  bool networkd = false;                     // It runs.
+  bool networkd_manages_foreign = false;     // Routes, by its configuration.
+  bool networkd_manages_nexthops = false;    // The same.
+  bool kube_proxy_rules = false;             // Of kube-proxy, in iptables or nftables.
   FilterChains filter;
   std::optional<RouteFacts> routes;
   PolicyFacts policy;

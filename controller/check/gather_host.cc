@@ -62,7 +62,11 @@ void GatherCniFiles(const Options& options, HostFacts* host, std::vector<Skipped
   host->bin_dir = options.cni_bin_dir;
   host->network = options.cni_network_name;
   host->data_dir = options.cni_data_dir;
-  host->plugin_there = access((options.cni_bin_dir + "/podroute-cni").c_str(), X_OK) == 0;
+  // Container runtimes call the second for the loopback link of each pod.
+  for (const char* plugin : {"/podroute-cni", "/loopback"}) {
+    const std::string path = options.cni_bin_dir + plugin;
+    if (access(path.c_str(), X_OK) != 0) host->missing_plugins.push_back(path);
+  }
   if (host->conf_dir.empty()) return;
   Result<std::string> text = ReadFile(host->conf_dir + "/10-podroute.conflist");
   if (text.ok()) {
@@ -74,6 +78,8 @@ void GatherCniFiles(const Options& options, HostFacts* host, std::vector<Skipped
   }
   for (const std::string& name : Names(host->conf_dir)) {
     bool counts = name.ends_with(".conf") || name.ends_with(".conflist") || name.ends_with(".json");
+    std::error_code error;
+    if (std::filesystem::is_directory(host->conf_dir + "/" + name, error)) continue;
     if (counts && host->first_conf.empty()) host->first_conf = name;
   }
 }

@@ -7,11 +7,32 @@
 namespace podroute {
 namespace {
 
+// Of a route that is refused. What is refused because of this machine is mended here.
+std::string MendRefusal(const Refusal& refusal) {
+  switch (refusal.reason) {
+    case RefusalReason::kContainsConnectedSubnet:
+    case RefusalReason::kInsideConnectedSubnet:
+      return "# take that address off this machine (ip address show), or give the Node another "
+             "podCIDR";
+    case RefusalReason::kNextHopNotConnected:
+      return "# give this machine an address in the subnet of " + refusal.node +
+             ", or set the --node-ip of the kubelet there to one in a subnet of this machine";
+    case RefusalReason::kNextHopIsLocal:
+    case RefusalReason::kNoAddress:
+      return "# set the --node-ip of the kubelet on " + refusal.node + ", and restart it";
+    case RefusalReason::kLinkDown:
+      return "# ip link set up that link";
+    default:
+      return "# correct the Node: kubectl edit node " + ShellWord(refusal.node);
+  }
+}
+
 void CheckRefusals(const ClusterFacts& cluster, std::vector<Finding>* findings) {
   for (const Refusal& refusal : cluster.refused) {
-    Finding finding{"RouteRefused", Severity::kError, refusal.message,
+    Finding finding{"RouteRefused", Severity::kError,
+                    "Node " + refusal.node + ": " + refusal.message,
                     "no route leads to these pods, so nobody on another node reaches them",
-                    "# correct the Node: kubectl edit node " + ShellWord(refusal.node)};
+                    MendRefusal(refusal)};
     switch (refusal.reason) {
       case RefusalReason::kNoPodCidr:
         finding.id = "PodCidrMissing";
@@ -71,7 +92,9 @@ void CheckAddresses(const ClusterFacts& cluster, std::vector<Finding>* findings)
   std::map<std::string, std::string> owners;
   for (const auto& node : cluster.nodes) {
     for (const std::string& address : node->internal_ips) {
-      auto [owner, is_new] = owners.emplace(address, node->name);
+      // One address can be written in many ways.
+      Result<IpAddress> parsed = IpAddress::Parse(address);
+      auto [owner, is_new] = owners.emplace(parsed.ok() ? parsed->ToString() : address, node->name);
       if (is_new || owner->second == node->name) continue;
       findings->push_back({"DuplicateNodeAddress", Severity::kError,
                            Printable(owner->second) + " and " + Printable(node->name) +
@@ -92,13 +115,14 @@ void CheckConditions(const CheckFacts& facts, std::vector<Finding>* findings) {
          "the scheduler places no pods there",
          "# see why its agent has no routes: run podroute check on " + Printable(node->name)});
   }
-  if (facts.cluster->self_tainted) {
+  for (const auto& node : facts.cluster->nodes) {
+    if (!node->startup_taint) continue;
     findings->push_back(
         {"NetworkTaint", Severity::kWarning,
-         "Node " + Printable(facts.node_name) + " has the taint podroute.io/network-unavailable",
+         "Node " + Printable(node->name) + " has the taint " + kStartupTaint +
+             ", which its agent takes off once its routes are there",
          "the scheduler places no pods there",
-         "kubectl taint node " + ShellWord(Printable(facts.node_name)) +
-             " podroute.io/network-unavailable-"});
+         "kubectl taint node " + ShellWord(Printable(node->name)) + " " + kStartupTaint + "-"});
   }
 }
 

@@ -21,10 +21,12 @@ const LocalLink* FindLink(const HostFacts& host, const std::string& name) {
 }
 
 void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
-  if (!host.bin_dir.empty() && !host.plugin_there) {
-    findings->push_back({"PluginMissing", Severity::kError,
-                         host.bin_dir + "/podroute-cni is not there, or cannot be executed",
-                         "the container runtime can start no pods", kRestart});
+  if (!host.bin_dir.empty()) {
+    for (const std::string& plugin : host.missing_plugins) {
+      findings->push_back({"PluginMissing", Severity::kError,
+                           plugin + " is not there, or cannot be executed",
+                           "the container runtime can start no pods", kRestart});
+    }
   }
   if (host.conf_dir.empty() || host.pod_cidrs.empty()) return;
   if (!host.conflist) {

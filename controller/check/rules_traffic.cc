@@ -56,10 +56,18 @@ void CheckReachability(const CheckFacts& facts, std::vector<Finding>* findings) 
     } else if (probe.bridge) {
       // Each node's agent makes it, unless that is somebody else's business there as it is here.
       bool made = !facts.host->conf_dir.empty();
-      findings->push_back({"BridgeSilent", made ? Severity::kError : Severity::kNote,
-                           show + " does not answer, though the node does",
-                           "its pods are not reached from here",
-                           "# run podroute check on " + Printable(probe.node)});
+      const bool direct = facts.host->routes && !(facts.host->routes->plan.keeps.empty() &&
+                                                  facts.host->routes->plan.changes.empty());
+      const bool node_answers =
+          std::any_of(facts.host->probes.begin(), facts.host->probes.end(), [&](const auto& other) {
+            return !other.bridge && other.node == probe.node && other.reached != Reached::kNo;
+          });
+      findings->push_back(
+          {"BridgeSilent", made ? Severity::kError : Severity::kNote,
+           show + " does not answer" + (node_answers ? ", though the node does" : ""),
+           "its pods are not reached from here",
+           "# run podroute check on " + Printable(probe.node) +
+               (direct ? "" : ", and see that the router forwards and has a route")});
     } else {
       findings->push_back({"NodeUnreachable", Severity::kError, show + " does not answer",
                            "neither do its pods, or ICMP echo is filtered",

@@ -85,6 +85,9 @@ EachFaultOfTheNodeIsFoundAndMended() {
   lab exec pod-master1 ip route replace default via 10.244.1.1
   wait_for 10 clean
   finds ConflistOrder 2 on bash -c 'echo "{}" >/run/cni/net.d/05-other.conf'
+  # Runtimes read files only.
+  on mkdir /run/cni/net.d/05-old.conf
+  clean
   finds RouteShadowed 2 on ip route add 10.244.2.0/24 via 192.168.0.254
   finds RouteShadowed 2 on ip route add blackhole 10.244.2.0/24
   finds ForeignRoute 2 on ip route add 10.244.2.128/25 via 192.168.0.254
@@ -157,6 +160,11 @@ EachFaultThatTheAgentWouldMendIsFound() {
   sound_lab
   lab agent master1 stop
   finds NetworkTaint 1 lab kubectl taint node master1 podroute.io/network-unavailable=:NoSchedule
+  lab agent worker1 stop
+  lab kubectl taint node worker1 podroute.io/network-unavailable=:NoSchedule >/dev/null
+  expect_eq "from elsewhere" "NetworkTaint NetworkTaint" \
+    "$(lab exec apiserver podroute check --output=json | jq -r '[.findings[].id] | join(" ")')"
+  lab agent worker1 start
   lab agent master1 start && wait_for 10 clean && lab agent master1 stop
   finds BridgeAddressWrong 2 on ip address delete 10.244.1.1/24 dev cni0
   finds BridgeDown 2 on ip link set cni0 down
@@ -177,6 +185,7 @@ EachFaultThatTheAgentWouldMendIsFound() {
   lab agent master1 start && wait_for 10 clean && lab agent master1 stop
   finds ConflistEdited 2 on bash -c 'echo >>/run/cni/net.d/10-podroute.conflist'
   finds ConflistMissing 2 on rm /run/cni/net.d/10-podroute.conflist
+  finds PluginMissing 2 on rm /run/cni/bin/loopback
   finds PluginMissing 2 on rm /run/cni/bin/podroute-cni
   lab agent master1 start
   wait_for 10 clean

@@ -61,7 +61,6 @@ CheckFacts Sound() {
   host.conf_dir = "/etc/cni/net.d";
   host.bin_dir = "/opt/cni/bin";
   host.first_conf = "10-podroute.conflist";
-  host.plugin_there = true;
   FilterChain& forward = host.filter[{"ip filter", "FORWARD"}];
   forward.show = "ip filter FORWARD";
   forward.base = true;
@@ -165,7 +164,7 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"PodMtuTooLarge", [](F f) { f.host->uplink_mtu = 1400; }},
       {"NodeMissing", [](F f) { f.host.reset(), f.installed_here = true; }},
       {"NodeMissing", [](F f) { f.host.reset(), f.node_name_given = true; }},
-      {"PluginMissing", [](F f) { f.host->plugin_there = false; }},
+      {"PluginMissing", [](F f) { f.host->missing_plugins = {"/opt/cni/bin/loopback"}; }},
       {"ConflistMissing", [](F f) { f.host->conflist.reset(); }},
       {"ConflistEdited", [](F f) { *f.host->conflist += " "; }},
       {"ConflistOrder", [](F f) { f.host->first_conf = "05-other.conf"; }},
@@ -226,12 +225,22 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
        [](F f) {
          f.cluster->nodes.push_back(MakeNode("worker2", "10.244.3.0/24", "192.168.0.1"));
        }},
+      {"DuplicateNodeAddress",
+       [](F f) {
+         f.cluster->nodes.push_back(MakeNode("worker2", "10.244.3.0/24", "fd00::1"));
+         f.cluster->nodes.push_back(MakeNode("worker3", "10.244.4.0/24", "fd00:0::0001"));
+       }},
       {"KubeProxyCidr", [](F f) { f.cluster->kube_proxy_cidr = "10.96.0.0/12"; }},
       {"KubeProxyCidr", [](F f) { f.cluster->kube_proxy_cidr = "10.244.0.0/15"; }},
       {"KubeProxyCidr", [](F f) { f.cluster->kube_proxy_cidr = "fd00:10:244::/48"; }},
       {"KubeProxyCidr", [](F f) { f.cluster->kube_proxy_cidr = "10.244.0.0"; }},
       {"KubeadmCidr", [](F f) { f.cluster->kubeadm_cidr = "10.244.0.0/17"; }},
-      {"NetworkTaint", [](F f) { f.cluster->self_tainted = true; }},
+      {"NetworkTaint",
+       [](F f) {
+         auto node = std::make_shared<Node>(*f.cluster->nodes[0]);
+         node->startup_taint = 0;
+         f.cluster->nodes[0] = node;
+       }},
       {"NetworkUnavailable",
        [](F f) {
          auto node = std::make_shared<Node>(*f.cluster->nodes[0]);
@@ -341,6 +350,26 @@ TEST(CheckRulesTest, BehindARouterOnlyRefusedPartsOfOthersPodsAreMissed) {
   EXPECT_EQ(Ids(facts), "");
   facts.host->routes->foreign = {Rejecting("10.244.1.128/25")};
   EXPECT_EQ(Ids(facts), "ForeignRoute");
+}
+
+TEST(CheckRulesTest, ARefusalNamesItsNodeAndIsMendedWhereTheCauseIs) {
+  CheckFacts facts = Sound();
+  facts.cluster->refused = {Refused(RefusalReason::kNoPodCidr),
+                            Refused(RefusalReason::kContainsConnectedSubnet),
+                            Refused(RefusalReason::kNoAddress)};
+  const std::vector<Finding> findings = CheckRules(facts);
+  ASSERT_EQ(findings.size(), 3u);
+  for (const Finding& finding : findings) EXPECT_EQ(finding.what, "Node master1: refused");
+  EXPECT_NE(findings[1].mend.find("off this machine"), std::string::npos);
+  EXPECT_NE(findings[2].mend.find("--node-ip of the kubelet on master1"), std::string::npos);
+}
+
+TEST(CheckRulesTest, ASilentBridgeOfANodeWithoutAddressIsNotSaidToBeBehindOneThatAnswers) {
+  CheckFacts facts = Sound();
+  facts.host->probes[1].reached = Reached::kNo;
+  EXPECT_NE(CheckRules(facts).at(0).what.find("though the node does"), std::string::npos);
+  facts.host->probes.erase(facts.host->probes.begin());
+  EXPECT_EQ(CheckRules(facts).at(0).what.find("though the node does"), std::string::npos);
 }
 
 TEST(CheckRulesTest, ALinkOfASinglePodIsSoundWhileItMoves) {
