@@ -39,7 +39,14 @@ std::optional<YamlValue> Config(HttpTransport& transport, const std::string& nam
 }
 
 std::optional<std::string> Text(const YamlValue* value) {
-  if (value == nullptr || value->text.empty()) return std::nullopt;
+  if (value == nullptr) return std::nullopt;
+  // What should be text and is a list is shown as one.
+  if (value->kind == YamlValue::Kind::kList) {
+    std::string list;
+    for (const YamlValue& item : value->items) list += (list.empty() ? "" : ", ") + item.text;
+    return "[" + list + "]";
+  }
+  if (value->text.empty()) return std::nullopt;
   return value->text;
 }
 

@@ -1,4 +1,7 @@
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,8 +43,6 @@ void GatherSysctls(HostFacts* host) {
       "net/ipv4/conf/all/rp_filter",
       "net/bridge/bridge-nf-call-iptables",
       "net/bridge/bridge-nf-call-ip6tables",
-      "net/ipv4/neigh/default/gc_thresh3",
-      "net/ipv6/neigh/default/gc_thresh3",
   };
   for (const LocalLink& link : host->local.links) {
     for (const char* name : {"/forwarding", "/rp_filter"}) {
@@ -55,6 +56,30 @@ void GatherSysctls(HostFacts* host) {
     Result<std::string> text = ReadFile("/proc/sys/" + name, 4096);
     if (text.ok()) host->sysctls[name] = text->substr(0, text->find('\n'));
   }
+}
+
+// By netlink: /proc/sys has them in the machine's own network namespace only.
+void GatherNeighbourLimits(HostFacts* host, std::vector<Skipped>* skipped) {
+  NetlinkBatch request;
+  request.Begin(RTM_GETNEIGHTBL, NLM_F_DUMP, ndtmsg{});
+  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
+  Result<DumpResult> dump =
+      netlink.ok() ? (*netlink)->Dump(request,
+                                      [&](const NetlinkMessage& message) {
+                                        auto fixed = message.Fixed<ndtmsg>();
+                                        if (!fixed) return;
+                                        NetlinkAttributes attributes(
+                                            message.body.subspan(NLMSG_ALIGN(sizeof *fixed)));
+                                        // A table's parameters for one link come beside.
+                                        if (!attributes.has(NDTA_THRESH3)) return;
+                                        const bool v4 = fixed->ndtm_family == AF_INET;
+                                        if (!v4 && fixed->ndtm_family != AF_INET6) return;
+                                        host->sysctls[std::string("net/") + (v4 ? "ipv4" : "ipv6") +
+                                                      "/neigh/default/gc_thresh3"] =
+                                            std::to_string(attributes.U32(NDTA_THRESH3));
+                                      })
+                   : netlink.status();
+  if (!dump.ok()) skipped->push_back({"the neighbour tables' limits", dump.status().message()});
 }
 
 void GatherCniFiles(const Options& options, HostFacts* host, std::vector<Skipped>* skipped) {
@@ -216,6 +241,7 @@ void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
   host.local = *local;
   host.bridge_ports = Names("/sys/class/net/" + std::string(kBridgeName) + "/brif");
   GatherSysctls(&host);
+  GatherNeighbourLimits(&host, skipped);
   GatherCniFiles(options, &host, skipped);
   GatherPodLinks(&host, skipped);
   GatherNetworkd(&host, skipped);

@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <charconv>
+#include <map>
+#include <sstream>
 
 #include "base/shell_words.h"
 #include "base/text.h"
@@ -149,8 +152,35 @@ Compared Lacking(const std::vector<IpPrefix>& told, const IpPrefix& prefix,
                                           ", but " + who + " has " + prefix.ToString()};
 }
 
+// As kube-proxy and kubeadm read it: one prefix, or one of each family, without blanks; host bits
+// do not count.
+Result<std::vector<IpPrefix>> ParseClusterCidr(const std::string& text) {
+  std::vector<IpPrefix> prefixes;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const size_t slash = part.find('/');
+    Result<IpAddress> address = IpAddress::Parse(part.substr(0, slash));
+    int length = -1;
+    const char* end = part.data() + part.size();
+    const bool whole =
+        slash != std::string::npos &&
+        std::from_chars(part.data() + slash + 1, end, length) == std::from_chars_result{end, {}};
+    if (!address.ok() || !whole || length < 0 || length > address->bits()) {
+      return Status(StatusCode::kInvalidArgument,
+                    "and \"" + Printable(part) + "\" is not a prefix");
+    }
+    prefixes.push_back(IpPrefix::Of(*address, length));
+  }
+  if (prefixes.size() > 2 ||
+      (prefixes.size() == 2 && prefixes[0].family() == prefixes[1].family())) {
+    return Status(StatusCode::kInvalidArgument,
+                  "and more than one prefix of a family is not allowed");
+  }
+  return prefixes;
+}
+
 Compared Compare(const CheckFacts& facts, const std::string& text) {
-  Result<std::vector<IpPrefix>> told = ParsePrefixList(text);
+  Result<std::vector<IpPrefix>> told = ParseClusterCidr(text);
   if (!told.ok()) return {Disagreement::kMalformed, told.status().message()};
   if (told->empty()) return {};
   for (const IpPrefix& prefix : facts.cluster_cidrs) {

@@ -237,6 +237,10 @@ EachFaultOfTheClusterIsFound() {
   wait_for 10 clean
   finds DuplicateNodeAddress 2 lab api PATCH /api/v1/nodes/worker2/status -H 'Content-Type: application/merge-patch+json' \
     --data '{"status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"}]}}'
+  local limit
+  limit=$(on ip ntable show name arp_cache | grep -oE 'thresh3 [0-9]+' | head -n1 | cut -d' ' -f2)
+  lab api POST "/_test/nodes?count=$((limit / 2 + 1))" -o /dev/null
+  expect_contains "many nodes" NeighbourTableSmall "$(check | ids)"
   lab apiserver stop
   finds ClusterUnreachable 2 true
 }

@@ -304,6 +304,20 @@ TEST(CheckRulesTest, WhatKubeProxyDoesDependsOnHowItsNetworkIsWrong) {
   EXPECT_EQ(CheckExitCode({CheckRules(facts), {}}), 0);
 }
 
+TEST(CheckRulesTest, KubeProxysNetworkIsReadAsItReadsIt) {
+  CheckFacts facts = Sound();
+  for (const char* good : {"10.244.0.0/16,fd00::/48", "fd00::/48,10.244.0.0/16", "10.244.0.1/16"}) {
+    facts.cluster->kube_proxy_cidr = good;
+    EXPECT_EQ(Ids(facts), "") << good;
+  }
+  for (const char* bad :
+       {"10.244.0.0/16, fd00::/48", " 10.244.0.0/16", "10.244.0.0/16,10.245.0.0/16",
+        "[10.244.0.0/16, fd00::/48]", "10.244.0.0", "10.244.0.0/", "10.244.0.0/33", "/16", ","}) {
+    facts.cluster->kube_proxy_cidr = bad;
+    EXPECT_NE(WhyOf(facts).find("does not start"), std::string::npos) << bad;
+  }
+}
+
 TEST(CheckRulesTest, AWiderNetworkIsOnlyWrongWhereTheClustersIsKnown) {
   CheckFacts facts = Sound();
   facts.cluster->kube_proxy_cidr = facts.cluster->kubeadm_cidr = "10.0.0.0/8";
