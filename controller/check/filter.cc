@@ -65,6 +65,9 @@ FlowPart Holds(const FilterTest& test, const FilterFlow& flow) {
     case FilterTest::On::kFamily:
       part = test.family == flow.family ? FlowPart::kAll : FlowPart::kNone;
       break;
+    case FilterTest::On::kBridged:
+      part = flow.bridged ? FlowPart::kAll : FlowPart::kNone;
+      break;
     case FilterTest::On::kConstant:
       break;
   }
@@ -149,6 +152,8 @@ FlowPart Not(FlowPart part) {
 std::vector<FilterDrop> TraceFlow(const FilterChains& chains, const FilterFlow& flow) {
   std::vector<FilterDrop> drops;
   for (const auto& [key, chain] : chains) {
+    const bool bridged = chain.bridged && (chain.of_bridge || flow.bridge_netfilter);
+    if (!(flow.bridged ? bridged : chain.routed)) continue;
     if (!chain.base || !(flow.family == IpFamily::kV4 ? chain.v4 : chain.v6)) continue;
     Tracer(chains, flow, chain, &drops).Trace(key.first);
   }

@@ -16,13 +16,16 @@ namespace podroute {
 enum class FlowPart { kNone, kUnknown, kSome, kAll };
 FlowPart Not(FlowPart part);
 
-// Packets that this node forwards: such as open connections, of any protocol, to ports that nobody
-// has a rule for. Empty links or prefixes: not known.
+// Packets that this node forwards, from link to link or, `bridged`, between two ports of its
+// bridge: such as open connections, of any protocol, to ports that nobody has a rule for. Empty
+// links or prefixes: not known.
 struct FilterFlow {
   std::string show;  // "packets from ... to ..."
   IpFamily family = IpFamily::kV4;
   std::vector<std::string> in_links, out_links;
   std::vector<IpPrefix> sources, targets;
+  bool bridged = false;
+  bool bridge_netfilter = false;  // Bridged packets of that family pass the rules for routed ones.
 };
 
 struct AddressSpan {
@@ -31,7 +34,7 @@ struct AddressSpan {
 
 // One condition of a rule.
 struct FilterTest {
-  enum class On { kInLink, kOutLink, kSource, kTarget, kFamily, kConstant };
+  enum class On { kInLink, kOutLink, kSource, kTarget, kFamily, kBridged, kConstant };
   On on = On::kConstant;
   bool negated = false;
   std::vector<std::string> links;  // "eth*": all whose names start so.
@@ -56,6 +59,8 @@ struct FilterChain {
   // reached by a jump.
   bool base = false;
   bool v4 = true, v6 = true;
+  // Of the family "bridge": which packets pass it. Else routed ones, and by br_netfilter bridged.
+  bool of_bridge = false, routed = true, bridged = true;
   bool policy_drop = false;
   std::string mend_policy;  // A command that makes it accept.
   std::vector<FilterRule> rules;

@@ -85,7 +85,10 @@ class LineReader {
       Next();
       Add(ConstantTest(FlowPart::kNone, negated));
     } else if (option == "--physdev-is-bridged") {
-      Add(ConstantTest(FlowPart::kNone, negated));  // It is routed.
+      FilterTest test;
+      test.on = FilterTest::On::kBridged;
+      test.negated = negated;
+      Add(std::move(test));
     } else if (option == "--dst-type" && at_ < words_.size() && words_[at_] == "LOCAL") {
       Next();
       Add(ConstantTest(FlowPart::kNone, negated));

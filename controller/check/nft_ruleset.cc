@@ -256,10 +256,16 @@ FilterChain ReadChain(const YamlValue& chain, const std::string& table) {
   FilterChain fact;
   fact.show = table + " " + name;
   const std::string type = Text(chain, "type"), hook = Text(chain, "hook");
-  // What is routed leaves a bridge by its input, and goes into it by its output.
-  fact.base = family == "bridge" ? IsOneOf(hook, {"prerouting", "input", "output", "postrouting"})
-                                 : IsOneOf(type, {"filter", "nat"}) &&
-                                       IsOneOf(hook, {"prerouting", "forward", "postrouting"});
+  fact.base =
+      IsOneOf(type, {"filter", "nat"}) && IsOneOf(hook, {"prerouting", "forward", "postrouting"});
+  if (family == "bridge") {
+    // What is routed leaves a bridge by its input, and goes into it by its output.
+    const bool routed_only = IsOneOf(hook, {"input", "output"});
+    fact.base = fact.base || routed_only;
+    fact.of_bridge = true;
+    fact.routed = hook != "forward";
+    fact.bridged = !routed_only;
+  }
   fact.v4 = family != "ip6";
   fact.v6 = family != "ip";
   fact.policy_drop = Text(chain, "policy") == "drop";

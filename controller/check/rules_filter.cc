@@ -15,8 +15,8 @@ std::vector<IpPrefix> OfFamily(const std::vector<IpPrefix>& prefixes, IpFamily f
   return some;
 }
 
-// What pods here and the other nodes' send each other. Where the Nodes are not known it is between
-// any two of --cluster_cidr, and without that all that is known is that it is forwarded.
+// What pods here send each other, and they and the other nodes'. Where the Nodes are not known it
+// is between any two of --cluster_cidr, and without that all that is known is that it is forwarded.
 std::vector<FilterFlow> PodFlows(const CheckFacts& facts) {
   const HostFacts& host = *facts.host;
   std::vector<FilterFlow> flows;
@@ -42,6 +42,13 @@ std::vector<FilterFlow> PodFlows(const CheckFacts& facts) {
                      {"cni0"},
                      there,
                      here});
+    if (host.bridge_ports.size() < 2) continue;
+    FilterFlow between{"packets between pods here", family, {"cni0"}, {"cni0"}, here, here};
+    between.bridged = true;
+    auto call = host.sysctls.find(family == IpFamily::kV4 ? "net/bridge/bridge-nf-call-iptables"
+                                                          : "net/bridge/bridge-nf-call-ip6tables");
+    between.bridge_netfilter = call != host.sysctls.end() && call->second == "1";
+    flows.push_back(std::move(between));
   }
   return flows;
 }

@@ -55,6 +55,8 @@ void CheckForwarding(const HostFacts& host, std::vector<Finding>* findings) {
 }
 
 void CheckReversePath(const HostFacts& host, std::vector<Finding>* findings) {
+  // There is none for IPv6.
+  if (!HasFamily(host, IpFamily::kV4)) return;
   const std::string all = "net/ipv4/conf/all/rp_filter";
   for (const std::string& link : Links(host)) {
     std::string name = "net/ipv4/conf/" + link + "/rp_filter";
@@ -62,8 +64,8 @@ void CheckReversePath(const HostFacts& host, std::vector<Finding>* findings) {
     if (std::max(Get(host, name), Get(host, all)) != "1") continue;
     findings->push_back({"ReversePathStrict", Severity::kWarning,
                          Get(host, name) == "1" ? Is(host, name) : Is(host, all),
-                         "packets that come in by another link than answers leave by are dropped "
-                         "without a word",
+                         "packets that come in by " + Printable(link) +
+                             " are dropped without a word where answers leave by another link",
                          Set(name, "2")});
   }
 }

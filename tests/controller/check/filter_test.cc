@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "controller/check/facts.h"
@@ -223,6 +224,31 @@ TEST(CheckFilterTest, ARulesetThatIsNoneIsAnError) {
   EXPECT_FALSE(ReadNftRuleset("[]", &read).ok());
   EXPECT_FALSE(ReadNftRuleset("{", &read).ok());
   EXPECT_TRUE(ReadNftRuleset(R"({"nftables":[{"rule":{"expr":[{"match":{}}]}},{}]})", &read).ok());
+}
+
+// By br_netfilter, which is there or not.
+TEST(CheckFilterTest, WhatPodsOfOneNodeSendEachOtherIsForwardedToo) {
+  const std::string between =
+      "nft 'table inet t { chain f { type filter hook forward priority 0; iifname cni0 oifname "
+      "cni0 "
+      "drop; }; }'";
+  const std::string by_bridge =
+      "nft 'table bridge b { chain f { type filter hook forward priority 0; policy drop; }; }'";
+  const std::string bridged =
+      "iptables-nft -A FORWARD -i cni0 -o cni0 -m physdev --physdev-is-bridged -j DROP";
+  for (const auto& [commands, netfilter, expected] :
+       {std::tuple{between, "1", "ForwardRuleDrops!"}, std::tuple{between, "0", ""},
+        std::tuple{bridged, "1", "ForwardRuleDrops!"}, std::tuple{bridged, "0", ""},
+        std::tuple{by_bridge, "1", "ForwardPolicyDrop!"},
+        std::tuple{by_bridge, "0", "ForwardPolicyDrop!"}}) {
+    PODROUTE_ENTER_NETNS_OR_SKIP();
+    Shell(commands);
+    CheckFacts facts = NodeFacts();
+    facts.host->bridge_ports = {"veth1", "veth2"};
+    facts.host->sysctls["net/bridge/bridge-nf-call-iptables"] = netfilter;
+    facts.host->sysctls["net/bridge/bridge-nf-call-ip6tables"] = netfilter;
+    EXPECT_EQ(Show(Check(facts)), expected) << commands << netfilter;
+  }
 }
 
 // By text: libnftables 1.0.6 prints the one flag of a table from memory that it has freed.

@@ -256,6 +256,13 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
   }
 }
 
+TEST(CheckRulesTest, WithoutIpv4TheReversePathIsNotLookedAt) {
+  CheckFacts facts = Sound();
+  facts.host->sysctls["net/ipv4/conf/eth0/rp_filter"] = "1";
+  facts.host->pod_cidrs.clear();
+  EXPECT_EQ(Ids(facts).find("ReversePath"), std::string::npos);
+}
+
 TEST(CheckRulesTest, ANodeWithoutPodsHasABridgeWithoutCarrier) {
   CheckFacts facts = Sound();
   facts.host->pods.clear();
