@@ -3,6 +3,7 @@
 
 #include "base/shell_words.h"
 #include "base/text.h"
+#include "cni/conflist.h"
 #include "controller/check/rules.h"
 
 namespace podroute {
@@ -23,6 +24,17 @@ std::string Is(const HostFacts& host, const std::string& name) {
 }
 
 bool HasFamily(const HostFacts& host, IpFamily family) {
+  if (host.pod_cidrs.empty()) {
+    // Without the API server or a podCIDR: what the bridge has says what pods here have.
+    for (const LocalLink& link : host.local.links) {
+      for (const LocalAddress& own : host.local.addresses) {
+        if (link.name != kBridgeName || own.ifindex != link.ifindex) continue;
+        const bool link_local = !own.address.is_v4() && own.subnet.address().bytes()[0] == 0xfe;
+        if (own.address.family() == family && !link_local) return true;
+      }
+    }
+    return false;
+  }
   return std::any_of(host.pod_cidrs.begin(), host.pod_cidrs.end(),
                      [&](const IpPrefix& cidr) { return cidr.family() == family; });
 }

@@ -259,8 +259,22 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
 TEST(CheckRulesTest, WithoutIpv4TheReversePathIsNotLookedAt) {
   CheckFacts facts = Sound();
   facts.host->sysctls["net/ipv4/conf/eth0/rp_filter"] = "1";
-  facts.host->pod_cidrs.clear();
+  facts.host->pod_cidrs = {P("fd00:10:244:2::/64")};
   EXPECT_EQ(Ids(facts).find("ReversePath"), std::string::npos);
+}
+
+TEST(CheckRulesTest, WithoutTheApiServerTheBridgeTellsWhichFamiliesPodsHave) {
+  CheckFacts facts = Sound();
+  facts.cluster.reset();
+  facts.cluster_error = "connect";
+  facts.host->pod_cidrs.clear();
+  facts.host->uplinks.clear();
+  facts.host->masquerade.reset();
+  facts.host->pod_networks.clear();
+  facts.host->sysctls["net/ipv6/conf/all/forwarding"] = "0";
+  EXPECT_EQ(Ids(facts), "ClusterUnreachable");
+  facts.host->sysctls["net/ipv4/ip_forward"] = "0";
+  EXPECT_EQ(Ids(facts), "ClusterUnreachable ForwardingOff");
 }
 
 TEST(CheckRulesTest, ANodeWithoutPodsHasABridgeWithoutCarrier) {
