@@ -79,6 +79,7 @@ struct ProbeFact {
   bool bridge = false;  // Else the node's own address.
   uint32_t bytes = 0;   // Of the full-size IP packet.
   Reached reached = Reached::kNo;
+  std::optional<IpAddress> source = {};  // Of the requests; absent: the kernel's choice.
 };
 
 // A pod of this node's network, by its link in the host.

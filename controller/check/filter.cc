@@ -78,12 +78,12 @@ FlowPart Holds(const FilterTest& test, const FilterFlow& flow) {
 class Tracer {
  public:
   Tracer(const FilterChains& chains, const FilterFlow& flow, const FilterChain& base,
-         std::vector<FilterDrop>* drops)
-      : chains_(chains), flow_(flow), base_(base), drops_(*drops) {}
+         std::vector<FilterHit>* hits)
+      : chains_(chains), flow_(flow), base_(base), hits_(*hits) {}
 
   void Trace(const std::string& table) {
     End end = Walk(table, base_, FlowPart::kAll, true, 0);
-    if (end != End::kDecided && base_.policy_drop) drops_.push_back({&base_, nullptr, certain_});
+    if (end != End::kDecided && base_.policy_drop) hits_.push_back({&base_, nullptr, certain_});
   }
 
  private:
@@ -112,7 +112,8 @@ class Tracer {
           certain_ = false;
           break;
         case FilterVerdict::kDrop:
-          if (held != FlowPart::kUnknown) drops_.push_back({&base_, &rule, certain_ && sure});
+        case FilterVerdict::kTranslate:
+          if (held != FlowPart::kUnknown) hits_.push_back({&base_, &rule, certain_ && sure});
           if (held == FlowPart::kAll) return End::kDecided;
           break;
         case FilterVerdict::kReturn:
@@ -137,7 +138,7 @@ class Tracer {
   const FilterChains& chains_;
   const FilterFlow& flow_;
   const FilterChain& base_;
-  std::vector<FilterDrop>& drops_;
+  std::vector<FilterHit>& hits_;
   std::map<std::pair<const FilterChain*, FlowPart>, End> ends_;
   bool certain_ = true;
 };
@@ -149,15 +150,15 @@ FlowPart Not(FlowPart part) {
   return part == FlowPart::kAll ? FlowPart::kNone : part;
 }
 
-std::vector<FilterDrop> TraceFlow(const FilterChains& chains, const FilterFlow& flow) {
-  std::vector<FilterDrop> drops;
+std::vector<FilterHit> TraceFlow(const FilterChains& chains, const FilterFlow& flow) {
+  std::vector<FilterHit> hits;
   for (const auto& [key, chain] : chains) {
     const bool bridged = chain.bridged && (chain.of_bridge || flow.bridge_netfilter);
     if (!(flow.bridged ? bridged : chain.routed)) continue;
     if (!chain.base || !(flow.family == IpFamily::kV4 ? chain.v4 : chain.v6)) continue;
-    Tracer(chains, flow, chain, &drops).Trace(key.first);
+    Tracer(chains, flow, chain, &hits).Trace(key.first);
   }
-  return drops;
+  return hits;
 }
 
 }  // namespace podroute

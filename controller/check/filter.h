@@ -43,7 +43,8 @@ struct FilterTest {
   FlowPart part = FlowPart::kUnknown;  // Of any flow: kConstant.
 };
 
-enum class FilterVerdict { kContinue, kAccept, kDrop, kReturn, kJump, kGoto };
+// kTranslate: another source address (masquerade, snat), and accepted.
+enum class FilterVerdict { kContinue, kAccept, kDrop, kTranslate, kReturn, kJump, kGoto };
 
 struct FilterRule {
   std::vector<FilterTest> tests;  // All must hold.
@@ -69,16 +70,17 @@ struct FilterChain {
 // By table ("ip filter") and name.
 using FilterChains = std::map<std::pair<std::string, std::string>, FilterChain>;
 
-struct FilterDrop {
+// What drops packets, or gives them another source address.
+struct FilterHit {
   const FilterChain* chain;  // The base chain.
   const FilterRule* rule;    // Null: by its policy.
   // False: rules that are not understood, or that hold for a part, may have accepted it before.
   bool certain;
 };
 
-// What drops packets of the flow. What hangs on a condition that is not understood does not count.
-// Valid as long as `chains` is.
-std::vector<FilterDrop> TraceFlow(const FilterChains& chains, const FilterFlow& flow);
+// What becomes of packets of the flow. What hangs on a condition that is not understood does not
+// count. Valid as long as `chains` is.
+std::vector<FilterHit> TraceFlow(const FilterChains& chains, const FilterFlow& flow);
 
 }  // namespace podroute
 

@@ -171,6 +171,15 @@ void GatherMasquerade(const Options& options, HostFacts* host, std::vector<Skipp
   }
 }
 
+// cni0's, if it has the one that it should have: another node that answers to it has a way back to
+// the pods here.
+std::optional<IpAddress> BridgeAddress(const HostFacts& host, IpFamily family) {
+  for (const IpPrefix& cidr : host.pod_cidrs) {
+    if (cidr.family() == family && HasBridge(host.local, {cidr})) return cidr.address().Plus(1);
+  }
+  return std::nullopt;
+}
+
 void GatherProbes(const ClusterFacts& cluster, const std::string& self, uint32_t bytes,
                   HostFacts* host, std::vector<Skipped>* skipped) {
   for (const auto& node : cluster.nodes) {
@@ -181,7 +190,10 @@ void GatherProbes(const ClusterFacts& cluster, const std::string& self, uint32_t
     }
     for (const std::string& text : node->pod_cidrs) {
       Result<IpPrefix> cidr = IpPrefix::Parse(text);
-      if (cidr.ok()) host->probes.push_back({node->name, cidr->address().Plus(1), true, bytes});
+      if (!cidr.ok()) continue;
+      const IpAddress gateway = cidr->address().Plus(1);
+      host->probes.push_back(
+          {node->name, gateway, true, bytes, Reached::kNo, BridgeAddress(*host, gateway.family())});
     }
   }
   Status probed = Probe(&host->probes);

@@ -1,3 +1,4 @@
+#include <map>
 #include <sstream>
 #include <vector>
 
@@ -99,12 +100,17 @@ class LineReader {
   }
 
   void ReadTarget(bool is_goto) {
+    static const std::map<std::string, FilterVerdict> kVerdicts = {
+        {"ACCEPT", FilterVerdict::kAccept},        {"DROP", FilterVerdict::kDrop},
+        {"REJECT", FilterVerdict::kDrop},          {"RETURN", FilterVerdict::kReturn},
+        {"MASQUERADE", FilterVerdict::kTranslate}, {"SNAT", FilterVerdict::kTranslate},
+    };
     rule_.target = Next();
-    rule_.verdict = is_goto                                              ? FilterVerdict::kGoto
-                    : rule_.target == "ACCEPT"                           ? FilterVerdict::kAccept
-                    : rule_.target == "DROP" || rule_.target == "REJECT" ? FilterVerdict::kDrop
-                    : rule_.target == "RETURN"                           ? FilterVerdict::kReturn
-                                                                         : FilterVerdict::kJump;
+    auto verdict = kVerdicts.find(rule_.target);
+    // A chain, or what does nothing with a packet's way (LOG, MARK, ...), which is no chain.
+    rule_.verdict = verdict != kVerdicts.end() ? verdict->second
+                    : is_goto                  ? FilterVerdict::kGoto
+                                               : FilterVerdict::kJump;
   }
 
   const std::vector<std::string>& words_;
@@ -137,7 +143,7 @@ void ReadIptablesSave(const std::string& text, const std::string& command, Rules
       chain.show = std::string(table).append(" ").append(name);
       chain.v4 = v4;
       chain.v6 = !v4;
-      chain.base = words->at(1) != "-" && !table.ends_with(" nat") &&
+      chain.base = words->at(1) != "-" &&
                    (name == "PREROUTING" || name == "FORWARD" || name == "POSTROUTING");
       chain.policy_drop = words->at(1) == "DROP";
       chain.mend_policy = std::string(command).append(options).append("-P ") + name + " ACCEPT";

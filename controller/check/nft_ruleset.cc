@@ -59,9 +59,10 @@ class RuleReader {
  private:
   static bool ReadVerdict(const std::string& kind, const YamlValue& value, FilterRule* rule) {
     static const std::map<std::string, FilterVerdict> kVerdicts = {
-        {"accept", FilterVerdict::kAccept}, {"drop", FilterVerdict::kDrop},
-        {"reject", FilterVerdict::kDrop},   {"return", FilterVerdict::kReturn},
-        {"jump", FilterVerdict::kJump},     {"goto", FilterVerdict::kGoto},
+        {"accept", FilterVerdict::kAccept},  {"drop", FilterVerdict::kDrop},
+        {"reject", FilterVerdict::kDrop},    {"return", FilterVerdict::kReturn},
+        {"jump", FilterVerdict::kJump},      {"goto", FilterVerdict::kGoto},
+        {"snat", FilterVerdict::kTranslate}, {"masquerade", FilterVerdict::kTranslate},
     };
     auto verdict = kVerdicts.find(kind);
     if (verdict == kVerdicts.end()) return false;
@@ -75,6 +76,7 @@ class RuleReader {
     const std::string name = Text(xt, "name");
     if (Text(xt, "type") == "target") {
       if (name == "REJECT") rule->verdict = FilterVerdict::kDrop;
+      if (name == "MASQUERADE" || name == "SNAT") rule->verdict = FilterVerdict::kTranslate;
     } else if (name != "comment") {
       iptables_ = true;
       rule->tests.push_back(ConstantTest(FlowPart::kUnknown));

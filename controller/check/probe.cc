@@ -11,6 +11,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "base/unique_fd.h"
 
@@ -46,7 +49,21 @@ std::vector<uint8_t> EchoRequest(IpFamily family, uint16_t sequence, uint32_t ip
   return packet;
 }
 
-Result<UniqueFd> OpenSocket(IpFamily family, bool* raw) {
+socklen_t ToSocketAddress(const IpAddress& address, sockaddr_storage* storage) {
+  *storage = {};
+  if (address.is_v4()) {
+    auto* to = reinterpret_cast<sockaddr_in*>(storage);
+    to->sin_family = AF_INET;
+    std::memcpy(&to->sin_addr, address.bytes().data(), 4);
+    return sizeof(sockaddr_in);
+  }
+  auto* to = reinterpret_cast<sockaddr_in6*>(storage);
+  to->sin6_family = AF_INET6;
+  std::memcpy(&to->sin6_addr, address.bytes().data(), 16);
+  return sizeof(sockaddr_in6);
+}
+
+Result<UniqueFd> OpenSocket(IpFamily family, const std::optional<IpAddress>& source, bool* raw) {
   const int domain = AddressFamily(family);
   const int protocol = family == IpFamily::kV4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
   *raw = true;
@@ -64,6 +81,13 @@ Result<UniqueFd> OpenSocket(IpFamily family, bool* raw) {
   if (setsockopt(fd.get(), level, option, &probe, sizeof probe) != 0) {
     return Status::FromErrno(errno, "forbid fragments");
   }
+  if (source) {
+    sockaddr_storage storage;
+    socklen_t size = ToSocketAddress(*source, &storage);
+    if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0) {
+      return Status::FromErrno(errno, "ping from " + source->ToString());
+    }
+  }
   int buffer = 4 << 20;
   if (setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer) != 0) {
     return Status::FromErrno(errno, "set a socket's buffer");
@@ -72,18 +96,8 @@ Result<UniqueFd> OpenSocket(IpFamily family, bool* raw) {
 }
 
 void SendTo(int fd, const IpAddress& address, const std::vector<uint8_t>& packet) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof(sockaddr_in);
-  if (address.is_v4()) {
-    auto* to = reinterpret_cast<sockaddr_in*>(&storage);
-    to->sin_family = AF_INET;
-    std::memcpy(&to->sin_addr, address.bytes().data(), 4);
-  } else {
-    auto* to = reinterpret_cast<sockaddr_in6*>(&storage);
-    to->sin6_family = AF_INET6;
-    std::memcpy(&to->sin6_addr, address.bytes().data(), 16);
-    size = sizeof(sockaddr_in6);
-  }
+  sockaddr_storage storage;
+  socklen_t size = ToSocketAddress(address, &storage);
   // One that cannot be sent (no route, EMSGSIZE) gets no answer, which is what counts.
   (void)!sendto(fd, packet.data(), packet.size(), MSG_DONTWAIT,
                 reinterpret_cast<const sockaddr*>(&storage), size);
@@ -132,17 +146,18 @@ void Round(int fd, IpFamily family, bool raw, bool full, std::vector<ProbeFact*>
 }  // namespace
 
 Status Probe(std::vector<ProbeFact>* probes) {
-  for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
-    std::vector<ProbeFact*> all;
-    for (ProbeFact& probe : *probes) {
-      if (probe.address.family() == family && all.size() < kMaxProbes) all.push_back(&probe);
-    }
-    if (all.empty()) continue;
+  std::map<std::pair<IpFamily, std::optional<IpAddress>>, std::vector<ProbeFact*>> groups;
+  for (ProbeFact& probe : *probes) {
+    std::vector<ProbeFact*>& group = groups[{probe.address.family(), probe.source}];
+    if (group.size() < kMaxProbes) group.push_back(&probe);
+  }
+  for (auto& [key, group] : groups) {
+    const auto& [family, source] = key;
     for (bool full : {true, false}) {
       // A late answer to a full-size request must not count for a small one, nor the other way.
       bool raw = false;
-      PODROUTE_ASSIGN_OR_RETURN(UniqueFd fd, OpenSocket(family, &raw));
-      for (int tries = 0; tries < kTries; ++tries) Round(fd.get(), family, raw, full, &all);
+      PODROUTE_ASSIGN_OR_RETURN(UniqueFd fd, OpenSocket(family, source, &raw));
+      for (int tries = 0; tries < kTries; ++tries) Round(fd.get(), family, raw, full, &group);
     }
   }
   return Status::Ok();

@@ -9,8 +9,8 @@
 
 namespace podroute {
 
-// Fills in `reached` of each. Those of one family share a socket: at most about 1,000 packets a
-// second, three tries of up to a second each, first of full size, then of 64 bytes.
+// Fills in `reached` of each. Those of one family and source share a socket: at most about 1,000
+// packets a second, three tries of up to a second each, first of full size, then of 64 bytes.
 // PermissionDenied without CAP_NET_RAW and outside of net.ipv4.ping_group_range.
 Status Probe(std::vector<ProbeFact>* probes);
 

@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <map>
-#include <optional>
+#include <utility>
+#include <vector>
 
 #include "controller/check/rules.h"
 
@@ -53,47 +53,57 @@ std::vector<FilterFlow> PodFlows(const CheckFacts& facts) {
   return flows;
 }
 
+// Ours: CheckMasquerade says what is wrong with the one, and pods ask for the other.
+bool IsOurs(const FilterChain& chain) {
+  return chain.show.starts_with("inet podroute ") || chain.show.starts_with("inet podroute-cni ");
+}
+
+Finding ToFinding(const FilterHit& hit, const std::string& flows) {
+  if (hit.rule == nullptr) {
+    return {"ForwardPolicyDrop", Severity::kError,
+            "the policy of " + hit.chain->show + " drops " + flows, "they never arrive",
+            hit.chain->mend_policy};
+  }
+  if (hit.rule->verdict == FilterVerdict::kTranslate) {
+    return {"MasqueradedByOthers", Severity::kWarning,
+            hit.rule->show + " gives another source address to " + flows,
+            "pods see a node instead of a pod, and network policies too", hit.rule->mend};
+  }
+  return {"ForwardRuleDrops", Severity::kError, hit.rule->show + " drops " + flows,
+          "they never arrive", hit.rule->mend};
+}
+
 }  // namespace
 
 void CheckFilter(const CheckFacts& facts, std::vector<Finding>* findings) {
-  struct Dropped {
+  struct Found {
+    FilterHit hit;
     std::string flows;
-    bool certain;
   };
-  // By base chain and rule, in the order of their discovery.
-  std::vector<std::pair<const FilterChain*, const FilterRule*>> order;
-  std::map<std::pair<const FilterChain*, const FilterRule*>, Dropped> drops;
+  std::vector<Found> all;  // One for each policy or rule.
   for (const FilterFlow& flow : PodFlows(facts)) {
-    for (const FilterDrop& drop : TraceFlow(facts.host->filter, flow)) {
-      const FilterChain* chain = drop.rule == nullptr ? drop.chain : nullptr;
-      auto [known, is_new] =
-          drops.try_emplace({chain, drop.rule}, Dropped{flow.show, drop.certain});
-      if (is_new) {
-        order.push_back(known->first);
+    for (const FilterHit& hit : TraceFlow(facts.host->filter, flow)) {
+      const bool translates = hit.rule != nullptr && hit.rule->verdict == FilterVerdict::kTranslate;
+      // Many have a reason of their own for that; what is not certain is no news.
+      if (translates && (!hit.certain || IsOurs(*hit.chain))) continue;
+      auto known = std::find_if(all.begin(), all.end(), [&](const Found& one) {
+        return one.hit.rule == hit.rule && (hit.rule != nullptr || one.hit.chain == hit.chain);
+      });
+      if (known == all.end()) {
+        all.push_back({hit, flow.show});
         continue;
       }
-      if (known->second.flows.find(flow.show) == std::string::npos) {
-        known->second.flows += " and " + flow.show;
-      }
-      known->second.certain = known->second.certain || drop.certain;
+      if (known->flows.find(flow.show) == std::string::npos) known->flows += " and " + flow.show;
+      known->hit.certain = known->hit.certain || hit.certain;
     }
   }
-  for (const auto& [chain, rule] : order) {
-    const Dropped& dropped = drops[{chain, rule}];
-    Finding finding{"ForwardRuleDrops", dropped.certain ? Severity::kError : Severity::kWarning, "",
-                    dropped.certain ? "they never arrive"
-                                    : "they never arrive, unless another rule accepts them before: "
-                                      "not all conditions were understood",
-                    ""};
-    if (chain != nullptr) {
-      finding.id = "ForwardPolicyDrop";
-      finding.what = "the policy of " + chain->show + " drops ";
-      finding.mend = chain->mend_policy;
-    } else {
-      finding.what = rule->show + " drops ";
-      finding.mend = rule->mend;
+  for (const Found& found : all) {
+    Finding finding = ToFinding(found.hit, found.flows);
+    if (!found.hit.certain) {
+      finding.severity = Severity::kWarning;
+      finding.why +=
+          ", unless another rule accepts them before: not all conditions were understood";
     }
-    finding.what += dropped.flows;
     findings->push_back(std::move(finding));
   }
 }

@@ -64,9 +64,10 @@ void CheckReachability(const CheckFacts& facts, std::vector<Finding>* findings) 
           });
       findings->push_back(
           {"BridgeSilent", made ? Severity::kError : Severity::kNote,
-           show + " does not answer" + (node_answers ? ", though the node does" : ""),
-           "its pods are not reached from here",
-           "# run podroute check on " + Printable(probe.node) +
+           show + " does not answer" + (probe.source ? " " + probe.source->ToString() : "") +
+               (node_answers ? ", though the node does" : ""),
+           "its pods and those here do not reach each other",
+           "# run podroute check on " + Printable(probe.node) + ": its bridge, its route to here" +
                (direct ? "" : ", and see that the router forwards and has a route")});
     } else {
       findings->push_back({"NodeUnreachable", Severity::kError, show + " does not answer",

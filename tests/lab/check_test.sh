@@ -203,7 +203,11 @@ AnotherNodesBridgeIsMissed() {
   finds BridgeSilent 2 lab exec worker1 ip link delete cni0
   lab exec worker1 podroute check --output=json >"$case_dir/report" || true
   expect_eq "on the node itself" "BridgeMissing" "$(ids <"$case_dir/report")"
+  lab agent worker1 start && wait_for 10 clean && lab agent worker1 stop
+  # Pods there are reached, and their answers get lost.
+  finds BridgeSilent 2 lab exec worker1 ip route delete 10.244.1.0/24 proto 110 metric 110
   lab agent worker1 start && wait_for 10 clean
+  finds MasqueradedByOthers 1 on iptables-nft -t nat -A POSTROUTING -o eth0 -j MASQUERADE
 }
 
 config_map() {  # NAME KEY TEXT

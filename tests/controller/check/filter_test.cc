@@ -195,6 +195,47 @@ TEST(CheckFilterTest, IptablesRules) {
   }
 }
 
+TEST(CheckFilterTest, OthersThatMasqueradeBetweenPodsAreFound) {
+  const std::string found = "MasqueradedByOthers";
+  const std::string chain =
+      "nft -f - <<'END'\ntable inet m { chain c { type nat hook postrouting priority srcnat;\n";
+  const std::string end = "\n}\n}\nEND\n";
+  std::vector<Case> cases = {
+      {chain + "masquerade" + end, found},
+      {chain + "oifname eth0 masquerade fully-random" + end, found},
+      {chain + "ip saddr 10.244.2.0/24 snat ip to 192.168.0.2" + end, found},
+      {chain + "ip saddr 10.244.2.0/24 ip daddr != 10.244.0.0/16 masquerade" + end, ""},
+      {chain + "oifname docker0 masquerade" + end, ""},
+      {chain + "ip saddr 172.17.0.0/16 masquerade" + end, ""},
+      {chain + "ip daddr { 10.244.0.0/16, 224.0.0.0/4 } return; ip saddr 10.0.0.0/8 masquerade" +
+           end,
+       ""},
+      // kube-proxy's.
+      {chain + "mark and 0x4000 == 0 return; mark set mark xor 0x4000; masquerade fully-random" +
+           end,
+       ""},
+      {"nft 'table inet podroute { chain c { type nat hook postrouting priority 120; masquerade; "
+       "}; "
+       "}'",
+       ""},
+  };
+  for (const std::string t : {"iptables-nft -t nat ", "iptables-legacy -t nat "}) {
+    PODROUTE_ENTER_NETNS_OR_SKIP();
+    if (TryShell(t + "-S >/dev/null 2>&1") != 0) continue;
+    const std::string a = t + "-A POSTROUTING ";
+    const std::string kube = t + "-N KUBE-POSTROUTING; " + a + "-j KUBE-POSTROUTING; " + t +
+                             "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN; " + t +
+                             "-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000; " + t +
+                             "-A KUBE-POSTROUTING -j MASQUERADE --random-fully";
+    cases.insert(cases.end(), {{a + "-o eth0 -j MASQUERADE", found},
+                               {a + "-s 10.244.0.0/16 -j MASQUERADE --random-fully", found},
+                               {a + "-s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE", ""},
+                               {a + "-s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", ""},
+                               {kube, ""}});
+  }
+  CheckCases(cases);
+}
+
 TEST(CheckFilterTest, KubeProxyIsKnownInEachOfItsModes) {
   for (const char* command :
        {"iptables-nft -t nat -N KUBE-SERVICES", "nft add table ip kube-proxy"}) {
