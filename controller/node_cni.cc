@@ -103,7 +103,9 @@ void NodeCni::Update(const std::shared_ptr<const Node>& self, const std::vector<
     EnableForwarding();
     bridge_due = true;
   }
-  if (bridge_due || (moved && !HasBridge(local_, pod_cidrs_))) EnsureBridge();
+  const bool has_bridge = HasBridge(local_, pod_cidrs_);
+  if (has_bridge) bridge_unseen_ = false;
+  if (bridge_due || (!has_bridge && (moved || bridge_unseen_))) EnsureBridge();
   SetConflist();
 }
 
@@ -151,6 +153,7 @@ void NodeCni::EnsureBridge() {
               " is not as it should be, the next pod's start will put it right error=" +
               QuotedValue(state.status().message());
   } else if (*state == NodeBridgeState::kPutRight) {
+    bridge_unseen_ = true;
     LOG(INFO) << "bridge put right bridge=" << wanted.name << " addresses=" << Gateways(wanted);
   }
   if (!problem.empty() && problem != bridge_problem_) {

@@ -72,8 +72,10 @@ class NodeCni {
   LocalNetwork local_;
   std::vector<IpPrefix> pod_cidrs_;  // Usable ones, as last known.
   std::vector<LocalLink> uplinks_;
-  uint32_t mtu_ = 0;            // Of uplinks_, or as told.
-  bool foreign_link_ = false;   // In the bridge's place.
+  uint32_t mtu_ = 0;           // Of uplinks_, or as told.
+  bool foreign_link_ = false;  // In the bridge's place.
+  // Put right since local_ last had it: if it goes before, local_ is as it was.
+  bool bridge_unseen_ = false;
   std::string bridge_problem_;  // As last said.
   std::set<std::string> said_;
 };
