@@ -237,7 +237,7 @@ ChildProcess& AgentTest::Start(std::vector<std::string> arguments, bool unprivil
       .argv = std::move(arguments),
       .environment = {{"PATH", path ? path : "/usr/bin:/bin"}, {"HOME", dir_->path()}},
       .unprivileged = unprivileged};
-  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
+  for (const char* name : {"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) options.environment.emplace_back(name, value);
   }
   children_.push_back(std::make_unique<ChildProcess>(options));
