@@ -1,5 +1,6 @@
 // Questions and answers of nft_codec.h.
 #include <linux/netfilter/nf_tables.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -121,6 +122,10 @@ void EncodeGetNftChain(NetlinkBatch& batch, std::string_view table, std::string_
   batch.PutText(NFTA_CHAIN_NAME, chain);
 }
 
+void EncodeDumpNftTables(NetlinkBatch& batch) {
+  batch.Begin(MessageType(NFT_MSG_GETTABLE), NLM_F_DUMP, Header(0, AF_UNSPEC));
+}
+
 void EncodeDumpNftElements(NetlinkBatch& batch, std::string_view table, std::string_view map,
                            uint8_t family) {
   batch.Begin(MessageType(NFT_MSG_GETSETELEM), NLM_F_DUMP, Header(0, family));
@@ -183,7 +188,9 @@ std::optional<NftTableSummary> DecodeNftTable(const NetlinkMessage& message) {
   auto bytes = AttributesOf(message, NFT_MSG_NEWTABLE);
   if (!bytes) return std::nullopt;
   NetlinkAttributes attributes(*bytes);
-  return NftTableSummary{ntohl(attributes.U32(NFTA_TABLE_FLAGS)),
+  return NftTableSummary{message.body[0],  // nfgenmsg's nfgen_family
+                         std::string(attributes.Text(NFTA_TABLE_NAME)),
+                         ntohl(attributes.U32(NFTA_TABLE_FLAGS)),
                          ntohl(attributes.U32(NFTA_TABLE_USE))};
 }
 

@@ -192,7 +192,12 @@ bool ShowsMadeNft(const NetlinkMessage& shown, const NetlinkMessage& made);
 // Whether it is an answer that shows a rule of that chain.
 bool IsNftRuleOf(const NetlinkMessage& message, std::string_view table, std::string_view chain);
 
+// Every table, of all families.
+void EncodeDumpNftTables(NetlinkBatch& batch);
+
 struct NftTableSummary {
+  uint8_t family = kNftInet;  // NFPROTO_*
+  std::string name;
   uint32_t flags = 0;  // NFT_TABLE_F_*
   uint32_t uses = 0;   // Its sets, maps and chains, and whatever else is in it.
 };

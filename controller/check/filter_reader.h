@@ -31,7 +31,8 @@ struct RulesetRead {
   bool iptables_v4 = false, iptables_v6 = false;
 };
 
-// From what `nft -j list ruleset` prints (libnftables-json(5)).
+// From what `nft -j list ruleset` or `list table` prints (libnftables-json(5)); adds to what is
+// there already.
 Status ReadNftRuleset(const std::string& json, RulesetRead* read);
 
 // From what `COMMAND-save` prints: "iptables-legacy" and the like. Its tables take the place of

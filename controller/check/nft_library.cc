@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <nftables/libnftables.h>
 
+#include <algorithm>
+#include <cctype>
 #include <memory>
 
 #include "base/text.h"
@@ -14,7 +16,12 @@ constexpr char kName[] = "libnftables.so.1";
 
 }  // namespace
 
-Result<std::string> ListNftRuleset() {
+Result<std::string> ListNftTable(const std::string& family, const std::string& name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.' || c == '/';
+  });
+  if (!plain) return Status(StatusCode::kInvalidArgument, "nft cannot be asked for such a name");
+  const std::string command = "list table " + family + " " + name;
   // Never unloaded: the libraries that it brings along are not all made for that.
   void* library = dlopen(kName, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {
@@ -49,9 +56,9 @@ Result<std::string> ListNftRuleset() {
   if (buffer_output(context.get()) != 0 || buffer_error(context.get()) != 0) {
     return Status(StatusCode::kInternal, std::string(kName) + ": no buffer");
   }
-  if (run(context.get(), "list ruleset") != 0) {
+  if (run(context.get(), command.c_str()) != 0) {
     return Status(StatusCode::kInternal,
-                  "nft list ruleset: " + Printable(errors(context.get()), 256));
+                  "nft " + command + ": " + Printable(errors(context.get()), 256));
   }
   return std::string(output(context.get()));
 }

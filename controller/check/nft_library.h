@@ -8,10 +8,11 @@
 
 namespace podroute {
 
-// What `nft -j list ruleset` prints, of this network namespace (libnftables-json(5)). Without the
-// program, which an image does not have; and the library is loaded when this is called, for the
-// agent has no use for it and its memory. kUnavailable: it is not installed.
-Result<std::string> ListNftRuleset();
+// What `nft -j list table FAMILY NAME` prints, of this network namespace (libnftables-json(5)).
+// Without the program, which an image does not have; and the library is loaded when this is called,
+// for the agent has no use for it and its memory. Unavailable: it is not installed.
+// InvalidArgument: a name that nft's language has no way to say.
+Result<std::string> ListNftTable(const std::string& family, const std::string& name);
 
 }  // namespace podroute
 

@@ -244,15 +244,6 @@ class RuleReader {
   bool iptables_ = false;
 };
 
-// The kernel has it and does not ask it.
-bool IsDormant(const YamlValue& table) {
-  const YamlValue* flags = table.Find("flags");
-  if (flags == nullptr) return false;
-  return flags->text == "dormant" ||
-         std::any_of(flags->items.begin(), flags->items.end(),
-                     [](const YamlValue& flag) { return flag.text == "dormant"; });
-}
-
 FilterChain ReadChain(const YamlValue& chain, const std::string& table) {
   const std::string family = Text(chain, "family"), name = Text(chain, "name");
   FilterChain fact;
@@ -286,7 +277,6 @@ Status ReadNftRuleset(const std::string& json, RulesetRead* read) {
   const YamlValue* entries = ruleset.Find("nftables");
   if (entries == nullptr) return {StatusCode::kInternal, "nft: no ruleset in what it printed"};
   std::map<std::string, std::map<std::string, const YamlValue*>> sets;  // By table.
-  std::set<std::string> dormant;                                        // Tables.
   for (const YamlValue& entry : entries->items) {
     if (entry.keys.empty()) continue;
     const std::string& kind = entry.keys[0];
@@ -298,13 +288,10 @@ Status ReadNftRuleset(const std::string& json, RulesetRead* read) {
       read->chains[{table, name}] = ReadChain(value, table);
     } else if (kind == "table") {
       read->kube_proxy = read->kube_proxy || name == "kube-proxy";
-      if (IsDormant(value)) dormant.insert(Text(value, "family") + " " + name);
     } else if (kind == "set" || kind == "map") {
       sets[table][name] = &value;
     }
   }
-  std::erase_if(read->chains,
-                [&](const auto& chain) { return dormant.contains(chain.first.first); });
   for (const YamlValue& entry : entries->items) {
     const YamlValue* rule = entry.Find("rule");
     const YamlValue* expressions = rule == nullptr ? nullptr : rule->Find("expr");
