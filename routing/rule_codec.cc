@@ -9,6 +9,9 @@
 #include <cstring>
 #include <iterator>
 
+#include "base/shell_words.h"
+#include "base/text.h"
+
 namespace podroute {
 namespace {
 
@@ -144,8 +147,8 @@ std::string RuleText(const KernelRule& rule) {
   if (rule.inverted) text += " not";
   if (rule.src) text += " from " + rule.src->ToString();
   if (rule.dst) text += " to " + rule.dst->ToString();
-  if (!rule.iif.empty()) text += " iif " + rule.iif;
-  if (!rule.oif.empty()) text += " oif " + rule.oif;
+  if (!rule.iif.empty()) text += " iif " + ShellWord(Printable(rule.iif));
+  if (!rule.oif.empty()) text += " oif " + ShellWord(Printable(rule.oif));
   if (rule.mark_mask != 0) {
     text += " fwmark " + std::to_string(rule.mark) + "/" + std::to_string(rule.mark_mask);
   }

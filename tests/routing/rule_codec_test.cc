@@ -133,5 +133,13 @@ TEST(RuleCodecTest, AQuestionSaysWhatIsKnownOfThePackets) {
   EXPECT_FALSE(NetlinkAttributes(message.body.subspan(sizeof(rtmsg))).has(RTA_IIF));
 }
 
+// It is part of a command that somebody will run.
+TEST(RuleTextTest, ALinksNameIsOneWordForTheShell) {
+  KernelRule rule;
+  rule.priority = 7;
+  rule.iif = "a;b$(c)";
+  EXPECT_NE(RuleText(rule).find("priority 7 iif 'a;b$(c)'"), std::string::npos) << RuleText(rule);
+}
+
 }  // namespace
 }  // namespace podroute
