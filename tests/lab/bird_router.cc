@@ -64,7 +64,9 @@ BirdRouter::~BirdRouter() {
 }
 
 std::string BirdRouter::DefaultConf() const {
-  return "router id 192.168.0.1;\n"
+  return "log \"" + File("bird.log") +
+         "\" all;\n"
+         "router id 192.168.0.1;\n"
          "protocol device {}\n"
          "protocol kernel { ipv4 { export all; }; }\n"
          "protocol kernel { ipv6 { export all; }; }\n"
@@ -122,6 +124,13 @@ void BirdRouter::Signal(int signal) const {
 
 std::string BirdRouter::Birdc(const std::string& command) const {
   return Shell(std::string(kBirdc) + " -s " + socket_path() + " '" + command + "' || true");
+}
+
+int BirdRouter::Reconfigurations() const {
+  std::ifstream log(File("bird.log"));
+  int count = 0;
+  for (std::string line; std::getline(log, line);) count += line.ends_with("<INFO> Reconfiguring");
+  return count;
 }
 
 std::string BirdRouter::Table(const std::string& protocol) const {

@@ -30,7 +30,7 @@ class BirdRouter {
   // What podroute keeps.
   std::string file_path() const { return File("podroute.conf"); }
 
-  // "protocol device", two kernel protocols that export all, and the line that includes
+  // A log, "protocol device", two kernel protocols that export all, and the line that includes
   // podroute.conf (not an error when there is none).
   std::string DefaultConf() const;
   void WriteConf(const std::string& text) const;
@@ -47,6 +47,11 @@ class BirdRouter {
   std::string Birdc(const std::string& command) const;
   // The routes of a protocol that are in BIRD's table, one a line: "10.1.0.0/24 192.168.0.2".
   std::string Table(const std::string& protocol) const;
+
+  // How often it has begun to reconfigure, by the default configuration's log. ("show status" has
+  // the time of the last one, but reckons that from two clocks anew: it may be off by a
+  // millisecond the next time.)
+  int Reconfigurations() const;
 
  private:
   std::string dir_;
