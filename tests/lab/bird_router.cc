@@ -65,8 +65,7 @@ BirdRouter::~BirdRouter() {
 
 std::string BirdRouter::DefaultConf() const {
   return "log \"" + File("bird.log") +
-         "\" all;\n"
-         "router id 192.168.0.1;\n"
+         "\" all; router id 192.168.0.1;\n"
          "protocol device {}\n"
          "protocol kernel { ipv4 { export all; }; }\n"
          "protocol kernel { ipv6 { export all; }; }\n"
