@@ -141,6 +141,9 @@ std::optional<AddressDetails> DecodeAddressDetails(const NetlinkMessage& message
   details.address = {*address, header->ifa_prefixlen};
   details.flags = attributes.U32(IFA_FLAGS, header->ifa_flags);
   details.protocol = FirstByte(attributes, kIfaProto);
+  if (attributes.has(IFA_TARGET_NETNSID)) {
+    details.netns = static_cast<int32_t>(attributes.U32(IFA_TARGET_NETNSID));
+  }
   return details;
 }
 
@@ -183,6 +186,11 @@ void EncodeDumpAddressesOf(NetlinkBatch& batch, int family, int ifindex) {
   header.ifa_family = static_cast<uint8_t>(family);
   header.ifa_index = static_cast<uint32_t>(ifindex);
   batch.Begin(RTM_GETADDR, NLM_F_DUMP, header);
+}
+
+void EncodeDumpAddressesIn(NetlinkBatch& batch, int32_t netns, int family, int ifindex) {
+  EncodeDumpAddressesOf(batch, family, ifindex);
+  batch.PutU32(IFA_TARGET_NETNSID, static_cast<uint32_t>(netns));
 }
 
 void EncodeCreateBridge(NetlinkBatch& batch, std::string_view name, const MacAddress& mac,

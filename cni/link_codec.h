@@ -45,8 +45,9 @@ std::optional<LinkDetails> DecodeLinkDetails(const NetlinkMessage& message);
 struct AddressDetails {
   int ifindex = 0;
   IpWithLength address;
-  uint32_t flags = 0;    // IFA_F_*
-  uint8_t protocol = 0;  // IFA_PROTO; 0 before Linux 5.18.
+  uint32_t flags = 0;                 // IFA_F_*
+  uint8_t protocol = 0;               // IFA_PROTO; 0 before Linux 5.18.
+  std::optional<int32_t> netns = {};  // Of an answer to EncodeDumpAddressesIn.
 };
 std::optional<AddressDetails> DecodeAddressDetails(const NetlinkMessage& message);
 
@@ -63,6 +64,8 @@ void EncodeDumpPorts(NetlinkBatch& batch, int bridge);
 // AF_INET or AF_INET6: each alone is answered without the RTNL lock (Linux 6.9), both at once with
 // it.
 void EncodeDumpAddressesOf(NetlinkBatch& batch, int family, int ifindex);
+// The same of a link in the namespace that this one calls `netns` (IFA_TARGET_NETNSID, Linux 4.20).
+void EncodeDumpAddressesIn(NetlinkBatch& batch, int32_t netns, int family, int ifindex);
 
 void EncodeCreateBridge(NetlinkBatch& batch, std::string_view name, const MacAddress& mac,
                         uint32_t mtu);

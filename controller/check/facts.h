@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ip_prefix.h"
@@ -74,10 +75,11 @@ struct PolicyFacts {
 
 enum class Reached { kFull, kSmallOnly, kNo };
 struct ProbeFact {
-  std::string node;
+  enum class Of { kNode, kBridge, kPod };
+  std::string node;  // kPod: its link here.
   IpAddress address;
-  bool bridge = false;  // Else the node's own address.
-  uint32_t bytes = 0;   // Of the full-size IP packet.
+  Of of = Of::kNode;
+  uint32_t bytes = 0;  // Of the full-size IP packet.
   Reached reached = Reached::kNo;
   std::optional<IpAddress> source = {};  // Of the requests; absent: the kernel's choice.
 };
@@ -89,13 +91,23 @@ struct PodLinkFact {
   bool up = false;
   std::optional<uint32_t> pod_mtu;  // Of its own end; absent: not known.
   std::optional<bool> pod_up;
+  // As a port, with a carrier or without.
+  bool forwards = true;
+  bool hairpin = true;
+  bool isolated = false;
+  // Its own end's, without link-local ones and duplicates; absent: not known.
+  std::optional<std::vector<IpAddress>> addresses = {};
+  // The first that the plugin gave it, by its hardware address; absent: that is another.
+  std::optional<IpAddress> given = {};
 };
 
 struct HostFacts {
   LocalNetwork local;
   std::map<std::string, std::string> sysctls;  // "net/ipv4/ip_forward" to its text; absent: none.
   std::vector<std::string> uplinks;            // Names of the links with the Node's addresses.
-  bool foreign_bridge = false;                 // The link cni0 is there and is no bridge.
+  // Those of them with an IPv6 address that runs out unless a router (or DHCPv6) renews it.
+  std::vector<std::string> autoconfigured;
+  bool foreign_bridge = false;  // The link cni0 is there and is no bridge.
   std::vector<std::string> bridge_ports;
   std::vector<PodLinkFact> pods;
   std::optional<std::string> conflist;       // Its bytes.
@@ -103,13 +115,15 @@ struct HostFacts {
   std::string network, data_dir;             // As the conflist should say.
   std::string conf_dir, bin_dir;             // Empty: not ours to look at.
   std::vector<std::string> missing_plugins;  // Or not executable.
-  uint32_t wanted_mtu = 0;                   // Of pods; 0: not known.
-  uint32_t uplink_mtu = 0;                   // What all uplinks carry; 0: not known.
-  std::vector<IpPrefix> pod_cidrs;           // Usable ones of this Node.
-  bool networkd = false;                     // It runs.
-  bool networkd_manages_foreign = false;     // Routes, by its configuration.
-  bool networkd_manages_nexthops = false;    // The same.
-  bool kube_proxy_rules = false;             // Of kube-proxy, in iptables or nftables.
+  // Those that do not answer CNI's VERSION, and what they do instead.
+  std::vector<std::pair<std::string, std::string>> broken_plugins;
+  uint32_t wanted_mtu = 0;                 // Of pods; 0: not known.
+  uint32_t uplink_mtu = 0;                 // What all uplinks carry; 0: not known.
+  std::vector<IpPrefix> pod_cidrs;         // Usable ones of this Node.
+  bool networkd = false;                   // It runs.
+  bool networkd_manages_foreign = false;   // Routes, by its configuration.
+  bool networkd_manages_nexthops = false;  // The same.
+  bool kube_proxy_rules = false;           // Of kube-proxy, in iptables or nftables.
   FilterChains filter;
   std::optional<RouteFacts> routes;
   PolicyFacts policy;

@@ -1,3 +1,4 @@
+#include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -5,14 +6,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 
 #include "base/file.h"
+#include "base/subprocess.h"
+#include "base/text.h"
 #include "cni/conflist.h"
 #include "cni/link_ops.h"
 #include "controller/check/gather.h"
 #include "controller/check/gather_filter.h"
+#include "controller/check/gather_pods.h"
 #include "controller/check/gather_routes.h"
 #include "controller/check/networkd_conf.h"
 #include "controller/check/probe.h"
@@ -48,13 +53,29 @@ void GatherSysctls(HostFacts* host) {
     for (const char* name : {"/forwarding", "/rp_filter"}) {
       names.push_back("net/ipv4/conf/" + link.name + name);
     }
-    for (const char* name : {"/forwarding", "/disable_ipv6"}) {
+    for (const char* name : {"/forwarding", "/disable_ipv6", "/accept_ra"}) {
       names.push_back("net/ipv6/conf/" + link.name + name);
     }
   }
   for (const std::string& name : names) {
     Result<std::string> text = ReadFile("/proc/sys/" + name, 4096);
     if (text.ok()) host->sysctls[name] = text->substr(0, text->find('\n'));
+  }
+}
+
+// Temporary ones (RFC 8981) have the same lifetimes, and a public one beside them.
+void GatherAutoconfigured(const std::vector<LocalLink>& uplinks, HostFacts* host) {
+  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
+  if (!netlink.ok()) return;
+  for (const LocalLink& link : uplinks) {
+    Result<std::vector<AddressDetails>> addresses = LinkOps(**netlink).AddressesOf(link.ifindex);
+    if (!addresses.ok()) continue;
+    for (const AddressDetails& own : *addresses) {
+      const IpAddress& address = own.address.address;
+      if (address.is_v4() || address.IsLinkLocal() || (own.flags & IFA_F_PERMANENT) != 0) continue;
+      host->autoconfigured.push_back(link.name);
+      break;
+    }
   }
 }
 
@@ -82,6 +103,21 @@ void GatherNeighbourLimits(HostFacts* host, std::vector<Skipped>* skipped) {
   if (!dump.ok()) skipped->push_back({"the neighbour tables' limits", dump.status().message()});
 }
 
+// What a plugin does instead of answering VERSION (CNI spec, section 2); empty: it answers.
+std::string WhyBroken(const std::string& path) {
+  SubprocessOptions call;
+  call.argv = {path};
+  call.environment = {{"CNI_COMMAND", "VERSION"}};
+  call.stdin_text = R"({"cniVersion":"1.0.0"})";
+  call.timeout = std::chrono::seconds(5);
+  StopToken stop;
+  Result<SubprocessResult> answer = RunSubprocess(call, &stop);
+  if (!answer.ok()) return answer.status().message();
+  if (answer->signal != 0 || answer->exit_code != 0) return DescribeExit(*answer);
+  const bool versions = answer->out.find("\"supportedVersions\"") != std::string::npos;
+  return versions ? "" : "it says \"" + Printable(answer->out, 100) + "\"";
+}
+
 void GatherCniFiles(const Options& options, HostFacts* host, std::vector<Skipped>* skipped) {
   host->conf_dir = options.cni_conf_dir;
   host->bin_dir = options.cni_bin_dir;
@@ -90,7 +126,11 @@ void GatherCniFiles(const Options& options, HostFacts* host, std::vector<Skipped
   // Container runtimes call the second for the loopback link of each pod.
   for (const char* plugin : {"/podroute-cni", "/loopback"}) {
     const std::string path = options.cni_bin_dir + plugin;
-    if (access(path.c_str(), X_OK) != 0) host->missing_plugins.push_back(path);
+    if (access(path.c_str(), X_OK) != 0) {
+      host->missing_plugins.push_back(path);
+    } else if (std::string why = WhyBroken(path); !why.empty()) {
+      host->broken_plugins.emplace_back(path, why);
+    }
   }
   if (host->conf_dir.empty()) return;
   Result<std::string> text = ReadFile(host->conf_dir + "/10-podroute.conflist");
@@ -171,38 +211,34 @@ void GatherMasquerade(const Options& options, HostFacts* host, std::vector<Skipp
   }
 }
 
-// cni0's, if it has the one that it should have: another node that answers to it has a way back to
-// the pods here.
-std::optional<IpAddress> BridgeAddress(const HostFacts& host, IpFamily family) {
-  for (const IpPrefix& cidr : host.pod_cidrs) {
-    if (cidr.family() == family && HasBridge(host.local, {cidr})) return cidr.address().Plus(1);
-  }
-  return std::nullopt;
-}
-
-void GatherProbes(const ClusterFacts& cluster, const std::string& self, uint32_t bytes,
-                  HostFacts* host, std::vector<Skipped>* skipped) {
+void GatherProbes(const ClusterFacts& cluster, const Node& self, uint32_t bytes, HostFacts* host,
+                  std::vector<Skipped>* skipped) {
+  host->probes = PodProbes(*host, self);
   for (const auto& node : cluster.nodes) {
-    if (node->name == self) continue;
+    if (node->name == self.name) continue;
     for (const std::string& text : node->internal_ips) {
       Result<IpAddress> address = IpAddress::Parse(text);
-      if (address.ok()) host->probes.push_back({node->name, *address, false, bytes});
+      if (address.ok()) host->probes.push_back({node->name, *address, ProbeFact::Of::kNode, bytes});
     }
     for (const std::string& text : node->pod_cidrs) {
       Result<IpPrefix> cidr = IpPrefix::Parse(text);
       if (!cidr.ok()) continue;
       const IpAddress gateway = cidr->address().Plus(1);
-      host->probes.push_back(
-          {node->name, gateway, true, bytes, Reached::kNo, BridgeAddress(*host, gateway.family())});
+      host->probes.push_back({node->name, gateway, ProbeFact::Of::kBridge, bytes, Reached::kNo,
+                              BridgeAddress(*host, gateway.family())});
     }
   }
   Status probed = Probe(&host->probes);
   if (probed.ok()) {
+    // Pods come and go.
+    std::erase_if(host->probes, [](const ProbeFact& probe) {
+      return probe.of == ProbeFact::Of::kPod && if_nametoindex(probe.node.c_str()) == 0;
+    });
     // What is wrong with the way to a node is said once, and not of its bridge too.
     std::erase_if(host->probes, [&](const ProbeFact& probe) {
-      return probe.bridge && probe.reached != Reached::kFull &&
+      return probe.of == ProbeFact::Of::kBridge && probe.reached != Reached::kFull &&
              std::any_of(host->probes.begin(), host->probes.end(), [&](const ProbeFact& other) {
-               return !other.bridge && other.node == probe.node &&
+               return other.of == ProbeFact::Of::kNode && other.node == probe.node &&
                       other.address.family() == probe.address.family() &&
                       other.reached == probe.reached;
              });
@@ -210,34 +246,7 @@ void GatherProbes(const ClusterFacts& cluster, const std::string& self, uint32_t
     return;
   }
   host->probes.clear();
-  skipped->push_back({"whether the other nodes answer", probed.message()});
-}
-
-void GatherPodLinks(HostFacts* host, std::vector<Skipped>* skipped) {
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
-  Result<std::vector<LinkDetails>> links =
-      netlink.ok() ? LinkOps(**netlink).AllLinks() : netlink.status();
-  if (!links.ok()) {
-    skipped->push_back({"pods' links", links.status().message()});
-    return;
-  }
-  int bridge = 0;
-  for (const LinkDetails& link : *links) {
-    if (link.name != kBridgeName) continue;
-    bridge = link.ifindex;
-    host->foreign_bridge = link.kind != "bridge";
-  }
-  for (const LinkDetails& link : *links) {
-    if (!IsHostVeth(link) || !ParseHostVethAlias(host->network, link.alias)) continue;
-    PodLinkFact& pod = host->pods.emplace_back();
-    pod.port = link.name;
-    pod.in_bridge = bridge != 0 && link.master == bridge;
-    pod.up = (link.flags & IFF_UP) != 0;
-    if (std::optional<LinkDetails> end = LinkOps(**netlink).FindPeer(link)) {
-      pod.pod_mtu = end->mtu;
-      pod.pod_up = (end->flags & IFF_UP) != 0;
-    }
-  }
+  skipped->push_back({"whether the other nodes, and pods here, answer", probed.message()});
 }
 
 }  // namespace
@@ -255,12 +264,13 @@ void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
   GatherSysctls(&host);
   GatherNeighbourLimits(&host, skipped);
   GatherCniFiles(options, &host, skipped);
-  GatherPodLinks(&host, skipped);
+  GatherPods(&host, skipped);
   GatherNetworkd(&host, skipped);
   GatherFilter(&host, skipped);
   if (self != nullptr) {
     std::vector<LocalLink> uplinks = LinksOfNode(*self, host.local);
     for (const LocalLink& link : uplinks) host.uplinks.push_back(link.name);
+    GatherAutoconfigured(uplinks, &host);
     if (!uplinks.empty()) host.wanted_mtu = PodMtu(uplinks);
     DesiredOptions wanted{self->name, options.cluster_cidrs, {}};
     DesiredResult desired = DesiredRoutes(ToNodeInfos(facts->cluster->nodes), host.local, wanted);
@@ -277,7 +287,7 @@ void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
     host.uplink_mtu = host.wanted_mtu;
     uint32_t bytes = host.wanted_mtu != 0 ? host.wanted_mtu : 1500;
     if (options.cni_mtu != 0) host.wanted_mtu = options.cni_mtu;
-    GatherProbes(*facts->cluster, self->name, bytes, &host, skipped);
+    GatherProbes(*facts->cluster, *self, bytes, &host, skipped);
   } else {
     skipped->push_back({"routes, MTU and the other nodes", "they need the cluster's Nodes"});
   }

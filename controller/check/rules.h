@@ -18,6 +18,8 @@ void CheckCluster(const CheckFacts& facts, std::vector<Finding>* findings);
 void CheckSysctls(const CheckFacts& facts, std::vector<Finding>* findings);
 // Bridge, MTU and the CNI files.
 void CheckPodLinks(const CheckFacts& facts, std::vector<Finding>* findings);
+// What single pods of this node have: their links, addresses, answers.
+void CheckPods(const CheckFacts& facts, std::vector<Finding>* findings);
 void CheckRouting(const CheckFacts& facts, std::vector<Finding>* findings);
 // That the kernel comes to our routes, and back.
 void CheckPolicyRouting(const CheckFacts& facts, std::vector<Finding>* findings);

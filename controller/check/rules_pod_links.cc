@@ -28,6 +28,12 @@ void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
                            "the container runtime can start no pods", kRestart});
     }
   }
+  for (const auto& [plugin, why] : host.broken_plugins) {
+    std::string what = plugin;
+    what.append(" does not answer CNI's VERSION: ").append(why);
+    findings->push_back({"PluginBroken", Severity::kError, what,
+                         "the container runtime can start no pods", kRestart});
+  }
   if (host.conf_dir.empty() || host.pod_cidrs.empty()) return;
   if (!host.conflist) {
     findings->push_back(
@@ -127,32 +133,6 @@ void CheckBridge(const HostFacts& host, std::vector<Finding>* findings) {
   for (const IpPrefix& cidr : host.pod_cidrs) CheckBridgeAddress(host, bridge, cidr, findings);
 }
 
-void CheckPods(const HostFacts& host, std::vector<Finding>* findings) {
-  for (const PodLinkFact& pod : host.pods) {
-    const std::string port = Printable(pod.port);
-    std::string mend = "ip link set " + ShellWord(port);
-    mend.append(" master cni0 up && bridge link set dev ").append(ShellWord(port));
-    mend.append(" hairpin on");
-    const char* why = "this pod reaches nothing, and nothing reaches it";
-    if (!pod.in_bridge || !pod.up) {
-      findings->push_back({"PodCutOff", Severity::kError,
-                           "a pod's link " + port + (pod.up ? " is not in cni0" : " is down"), why,
-                           mend});
-    } else if (pod.pod_up == false) {
-      findings->push_back({"PodCutOff", Severity::kError,
-                           "the pod's own end of " + port + " is down", why,
-                           "# delete the pod: the one that takes its place has a new link"});
-    }
-    if (host.wanted_mtu == 0 || !pod.pod_mtu || *pod.pod_mtu == host.wanted_mtu) continue;
-    findings->push_back({"PodMtu", Severity::kWarning,
-                         "the pod's own end of " + port + " has MTU " +
-                             std::to_string(*pod.pod_mtu) + ", not " +
-                             std::to_string(host.wanted_mtu),
-                         "its large packets, or those to it, are lost",
-                         "# delete the pod: the one that takes its place has the right one"});
-  }
-}
-
 void CheckPorts(const HostFacts& host, std::vector<Finding>* findings) {
   if (host.wanted_mtu == 0) return;
   for (const std::string& port : host.bridge_ports) {
@@ -209,7 +189,6 @@ void CheckPodLinks(const CheckFacts& facts, std::vector<Finding>* findings) {
   CheckMtu(host, findings);
   CheckBridge(host, findings);
   CheckPorts(host, findings);
-  CheckPods(host, findings);
   CheckNetworkd(host, findings);
 }
 

@@ -48,12 +48,47 @@ std::vector<std::string> Links(const HostFacts& host) {
   return links;
 }
 
+bool TakesAdvertisements(const HostFacts& host, const std::string& link) {
+  return Get(host, "net/ipv6/conf/" + link + "/accept_ra") == "1" &&
+         Get(host, "net/ipv6/conf/" + link + "/disable_ipv6") != "1";
+}
+
+std::string KeepAdvertisements(const std::string& link) {
+  return Set("net/ipv6/conf/" + link + "/accept_ra", "2");
+}
+
+// Turning it on for IPv6 makes the kernel drop the default routes that routers announced.
+std::string TurnForwardingOn(const HostFacts& host, IpFamily family, const std::string& name) {
+  std::string mend;
+  for (const std::string& link : host.uplinks) {
+    if (family == IpFamily::kV6 && TakesAdvertisements(host, link)) {
+      mend += KeepAdvertisements(link) + " && ";
+    }
+  }
+  return mend + Set(name, "1");
+}
+
+void CheckAdvertisements(const HostFacts& host, std::vector<Finding>* findings) {
+  if (!HasFamily(host, IpFamily::kV6)) return;
+  for (const std::string& link : host.autoconfigured) {
+    const std::string forwarding = "net/ipv6/conf/" + link + "/forwarding";
+    if (!TakesAdvertisements(host, link) || Get(host, forwarding) != "1") continue;
+    findings->push_back(
+        {"RouterAdvertisementsIgnored", Severity::kWarning,
+         Is(host, "net/ipv6/conf/" + link + "/accept_ra") + ", and the link forwards",
+         "the kernel then takes no router advertisements there: the node's addresses run out, and "
+         "its default route is gone",
+         KeepAdvertisements(link)});
+  }
+}
+
 void CheckForwarding(const HostFacts& host, std::vector<Finding>* findings) {
   const std::string why = "this node drops what comes for its pods, and what they send";
   for (const auto& [family, name] : {std::pair{IpFamily::kV4, "net/ipv4/ip_forward"},
                                      std::pair{IpFamily::kV6, "net/ipv6/conf/all/forwarding"}}) {
     if (HasFamily(host, family) && Get(host, name) == "0") {
-      findings->push_back({"ForwardingOff", Severity::kError, Is(host, name), why, Set(name, "1")});
+      findings->push_back({"ForwardingOff", Severity::kError, Is(host, name), why,
+                           TurnForwardingOn(host, family, name)});
       continue;  // Setting it sets each link's too.
     }
     for (const std::string& link : Links(host)) {
@@ -129,6 +164,7 @@ void CheckNeighbours(const CheckFacts& facts, std::vector<Finding>* findings) {
 
 void CheckSysctls(const CheckFacts& facts, std::vector<Finding>* findings) {
   CheckForwarding(*facts.host, findings);
+  CheckAdvertisements(*facts.host, findings);
   CheckReversePath(*facts.host, findings);
   CheckBridgeNetfilter(facts, findings);
   CheckNeighbours(facts, findings);

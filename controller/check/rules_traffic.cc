@@ -38,13 +38,13 @@ void CheckMasquerade(const CheckFacts& facts, std::vector<Finding>* findings) {
 
 void CheckReachability(const CheckFacts& facts, std::vector<Finding>* findings) {
   for (const ProbeFact& probe : facts.host->probes) {
+    if (probe.reached == Reached::kFull || probe.of == ProbeFact::Of::kPod) continue;
+    const bool bridge = probe.of == ProbeFact::Of::kBridge;
     const std::string show = Printable(probe.node) + "'s " +
-                             (probe.bridge ? "bridge address " : "address ") +
-                             probe.address.ToString();
+                             (bridge ? "bridge address " : "address ") + probe.address.ToString();
     const std::string ping = "ping -M do -c 3 -s " +
                              std::to_string(probe.bytes - (probe.address.is_v4() ? 28 : 48)) + " " +
                              probe.address.ToString();
-    if (probe.reached == Reached::kFull) continue;
     if (probe.reached == Reached::kSmallOnly) {
       findings->push_back(
           {"PathMtu", Severity::kError,
@@ -53,14 +53,15 @@ void CheckReachability(const CheckFacts& facts, std::vector<Finding>* findings) 
            "# give switch and links between the nodes that MTU, or run the agents "
            "with a smaller --cni_mtu; until it is right this fails: " +
                ping});
-    } else if (probe.bridge) {
+    } else if (bridge) {
       // Each node's agent makes it, unless that is somebody else's business there as it is here.
       bool made = !facts.host->conf_dir.empty();
       const bool direct = facts.host->routes && !(facts.host->routes->plan.keeps.empty() &&
                                                   facts.host->routes->plan.changes.empty());
       const bool node_answers =
           std::any_of(facts.host->probes.begin(), facts.host->probes.end(), [&](const auto& other) {
-            return !other.bridge && other.node == probe.node && other.reached != Reached::kNo;
+            return other.of == ProbeFact::Of::kNode && other.node == probe.node &&
+                   other.reached != Reached::kNo;
           });
       findings->push_back(
           {"BridgeSilent", made ? Severity::kError : Severity::kNote,
@@ -85,6 +86,7 @@ std::vector<Finding> CheckRules(const CheckFacts& facts) {
   if (!facts.host) return findings;
   CheckSysctls(facts, &findings);
   CheckPodLinks(facts, &findings);
+  CheckPods(facts, &findings);
   CheckRouting(facts, &findings);
   CheckPolicyRouting(facts, &findings);
   CheckMasquerade(facts, &findings);

@@ -9,6 +9,14 @@ ids() { jq -r '[.findings[].id] | unique | join(" ")'; }
 
 clean() { check >/dev/null; }
 
+await_clean() {
+  local deadline=$((SECONDS + 10)) report
+  until report=$(check); do
+    ((SECONDS < deadline)) || fail "still there: $(jq -c '.findings[] | [.id, .what]' <<<"$report")"
+    sleep 0.01
+  done
+}
+
 # ID EXIT PLANT...: the fault is found, and what is printed mends it.
 finds() {
   local id=$1 expected=$2 report code=0 mend
@@ -22,7 +30,7 @@ finds() {
   # What a person has to do, or an editor.
   [[ $mend != "# "* && $mend != *" edit "* && $mend != "kubectl "* ]] || return 0
   lab exec master1 bash -c "$mend" >/dev/null
-  wait_for 10 clean
+  await_clean
 }
 
 on() { lab exec master1 "$@"; }
@@ -69,7 +77,7 @@ ASoundRouterModeLabHasNoFindings() {
 
 EachFaultOfTheNodeIsFoundAndMended() {
   sound_lab
-  wait_for 10 clean
+  await_clean
   local port
   port=$(on ls /sys/class/net/cni0/brif)
   finds ReversePathStrict 1 on sysctl -qw net.ipv4.conf.eth0.rp_filter=1
@@ -83,7 +91,7 @@ EachFaultOfTheNodeIsFoundAndMended() {
   finds PodCutOff 2 lab exec pod-master1 ip link set eth0 down
   lab exec pod-master1 ip link set eth0 up
   lab exec pod-master1 ip route replace default via 10.244.1.1
-  wait_for 10 clean
+  await_clean
   finds ConflistOrder 2 on bash -c 'echo "{}" >/run/cni/net.d/05-other.conf'
   # Runtimes read files only.
   on mkdir /run/cni/net.d/05-old.conf
@@ -101,9 +109,59 @@ EachFaultOfTheNodeIsFoundAndMended() {
   finds ForwardingOff 2 on sysctl -qw net.ipv4.ip_forward=0
 }
 
+in_pod() { lab exec second "$@"; }
+
+EachFaultOfAPodIsFound() {
+  sound_lab --dual-stack
+  lab pod master1 second >/dev/null
+  await_clean
+  local port address state
+  port=$(on ip -o link show master cni0 | sed -n '$s/^[0-9]*: \([^@]*\)@.*/\1/p')
+  finds HairpinOff 1 on bridge link set dev "$port" hairpin off
+  finds PodIsolated 1 on bridge link set dev "$port" isolated on
+  # shellcheck disable=SC2016  # inside
+  on bash -c 'for port in $(ls /sys/class/net/cni0/brif); do bridge link set dev "$port" isolated on; done'
+  not check >"$case_dir/report" || fail "isolated pods are not found"
+  expect_eq "two that are isolated" "PodIsolated error PodIsolated error" \
+    "$(jq -r '[.findings[] | .id, .severity] | join(" ")' "$case_dir/report")"
+  on bash -ec "$(jq -r '.findings[].mend' "$case_dir/report")"
+  await_clean
+  for state in disabled listening learning; do
+    finds PodCutOff 2 on bridge link set dev "$port" state "$state"
+  done
+  address=$(in_pod ip -4 -o address show eth0 | grep -oE '10[0-9.]+/24' | head -n1)
+  finds PodRouteMissing 2 in_pod ip route delete default
+  finds PodRouteMissing 2 in_pod ip route add default via 10.244.1.99
+  in_pod ip route replace default via 10.244.1.1
+  finds PodRouteMissing 2 in_pod ip -6 route delete default
+  in_pod ip -6 route add default via fd00:10:244:1::1
+  await_clean
+  finds PodAddressWrong 2 in_pod bash -c "ip address add 10.244.1.77/24 dev eth0 && ip address delete $address dev eth0"
+  finds PodAddressWrong 2 in_pod ip address flush dev eth0
+  finds PodAddressWrong 2 in_pod ip address add 10.244.9.7/16 dev eth0
+  in_pod ip address flush dev eth0
+  in_pod bash -c "ip address add $address dev eth0 && ip route add default via 10.244.1.1"
+  await_clean
+  finds PodSilent 1 in_pod sysctl -qw net.ipv4.icmp_echo_ignore_all=1
+  in_pod sysctl -qw net.ipv4.icmp_echo_ignore_all=0
+  await_clean
+  finds PodSilent 1 on ip neighbour replace "${address%/*}" lladdr 0a:58:01:02:03:04 nud permanent dev cni0
+  on ip neighbour delete "${address%/*}" dev cni0
+  lab pod-delete master1 second
+  await_clean
+}
+
+RouterAdvertisementsThatAreIgnoredAreFound() {
+  sound_lab --dual-stack
+  on sysctl -qw net.ipv6.conf.eth0.accept_ra=1
+  await_clean
+  finds RouterAdvertisementsIgnored 1 on ip address add 2001:db8::7/64 dev eth0 valid_lft 3600 preferred_lft 3600
+  expect_eq "accept_ra" 2 "$(on cat /proc/sys/net/ipv6/conf/eth0/accept_ra)"
+}
+
 EachRuleThatBypassesRoutesIsFoundAndMended() {
   sound_lab --dual-stack
-  wait_for 10 clean
+  await_clean
   on ip route add 10.244.2.0/24 via 192.168.0.254 table 100
   on ip route add blackhole 10.244.1.0/24 table 100
   on ip -6 route add default via fd00:192:168::fe table 100
@@ -136,7 +194,7 @@ EachRuleThatBypassesRoutesIsFoundAndMended() {
 
 ForeignRoutesAreFoundAndThoseOfSinglePodsAreNot() {
   sound_lab --dual-stack
-  wait_for 10 clean
+  await_clean
   finds ForeignRoute 2 on ip route add 10.244.1.128/25 via 192.168.0.254
   finds ForeignRoute 2 on ip route add 10.244.1.9 dev eth0
   finds ForeignRoute 2 on ip -6 route add fd00:10:244:1::/64 via fd00:192:168::fe metric 100
@@ -165,48 +223,50 @@ EachFaultThatTheAgentWouldMendIsFound() {
   expect_eq "from elsewhere" "NetworkTaint NetworkTaint" \
     "$(lab exec apiserver podroute check --output=json | jq -r '[.findings[].id] | join(" ")')"
   lab agent worker1 start
-  lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  lab agent master1 start && await_clean && lab agent master1 stop
   finds BridgeAddressWrong 2 on ip address delete 10.244.1.1/24 dev cni0
   finds BridgeDown 2 on ip link set cni0 down
   lab pod-delete master1 pod-master1
   finds BridgeMissing 2 on ip link delete cni0
-  lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  lab agent master1 start && await_clean && lab agent master1 stop
   on bash -c 'ip link delete cni0; ip link add cni0 type veth peer name other
     ip link set cni0 up; ip address add 10.99.0.1/24 dev cni0'
   lab agent master1 start
   finds BridgeMissing 2 true
   lab agent master1 stop
   finds RouteMissing 2 on ip route delete 10.244.2.0/24 proto 110 metric 110
-  lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  lab agent master1 start && await_clean && lab agent master1 stop
   finds RouteStale 1 on ip route add 10.244.99.0/24 via 192.168.0.3 proto 110 metric 110
-  lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  lab agent master1 start && await_clean && lab agent master1 stop
   finds MasqueradeTooWide 1 on nft flush set inet podroute unmasqueraded4
   finds MasqueradeMissing 2 on nft delete table inet podroute
-  lab agent master1 start && wait_for 10 clean && lab agent master1 stop
+  lab agent master1 start && await_clean && lab agent master1 stop
   finds ConflistEdited 2 on bash -c 'echo >>/run/cni/net.d/10-podroute.conflist'
   finds ConflistMissing 2 on rm /run/cni/net.d/10-podroute.conflist
+  finds PluginBroken 2 on truncate -s 1000 /run/cni/bin/podroute-cni
+  finds PluginBroken 2 on bash -c ': >/run/cni/bin/loopback'
   finds PluginMissing 2 on rm /run/cni/bin/loopback
   finds PluginMissing 2 on rm /run/cni/bin/podroute-cni
   lab agent master1 start
-  wait_for 10 clean
+  await_clean
 }
 
 # As they look from master1: the node answers and its bridge does not.
 AnotherNodesBridgeIsMissed() {
   lab_up --nodes 2 --dual-stack
-  wait_for 10 clean
+  await_clean
   lab agent worker1 stop
   finds BridgeSilent 2 lab exec worker1 ip link set cni0 down
   lab exec worker1 podroute check --output=json >"$case_dir/report" || true
   expect_eq "on the node itself" "BridgeAddressWrong BridgeDown" "$(ids <"$case_dir/report")"
-  lab agent worker1 start && wait_for 10 clean && lab agent worker1 stop
+  lab agent worker1 start && await_clean && lab agent worker1 stop
   finds BridgeSilent 2 lab exec worker1 ip link delete cni0
   lab exec worker1 podroute check --output=json >"$case_dir/report" || true
   expect_eq "on the node itself" "BridgeMissing" "$(ids <"$case_dir/report")"
-  lab agent worker1 start && wait_for 10 clean && lab agent worker1 stop
+  lab agent worker1 start && await_clean && lab agent worker1 stop
   # Pods there are reached, and their answers get lost.
   finds BridgeSilent 2 lab exec worker1 ip route delete 10.244.1.0/24 proto 110 metric 110
-  lab agent worker1 start && wait_for 10 clean
+  lab agent worker1 start && await_clean
   finds MasqueradedByOthers 1 on iptables-nft -t nat -A POSTROUTING -o eth0 -j MASQUERADE
 }
 
@@ -218,7 +278,7 @@ config_map() {  # NAME KEY TEXT
 
 EachFaultOfTheClusterIsFound() {
   sound_lab
-  wait_for 10 clean
+  await_clean
   finds KubeProxyCidr 1 config_map kube-proxy config.conf 'clusterCIDR: 10.96.0.0/12'
   lab kubectl -n kube-system delete configmap kube-proxy >/dev/null
   finds KubeadmCidr 1 config_map kubeadm-config ClusterConfiguration $'networking:\n  podSubnet: 10.96.0.0/12'
@@ -232,13 +292,13 @@ EachFaultOfTheClusterIsFound() {
   lab kubectl -n kube-system delete configmap kube-proxy >/dev/null
   finds PathMtu 2 lab exec worker1 ip link set eth0 mtu 1400
   lab exec worker1 ip link set eth0 mtu 1500
-  wait_for 10 clean
+  await_clean
   finds NodeUnreachable 2 lab exec worker1 sysctl -qw net.ipv4.icmp_echo_ignore_all=1
   lab exec worker1 sysctl -qw net.ipv4.icmp_echo_ignore_all=0
-  wait_for 10 clean
+  await_clean
   finds NodeMissing 2 lab kubectl delete node master1
   lab register master1
-  wait_for 10 clean
+  await_clean
   finds DuplicateNodeAddress 2 lab api PATCH /api/v1/nodes/worker2/status -H 'Content-Type: application/merge-patch+json' \
     --data '{"status":{"addresses":[{"type":"InternalIP","address":"192.168.0.2"}]}}'
   local limit
@@ -251,7 +311,7 @@ EachFaultOfTheClusterIsFound() {
 
 WrongAddressesOfTheNodeAndItsBridgeAreFound() {
   sound_lab --dual-stack
-  wait_for 10 clean
+  await_clean
   finds BridgeAddressWrong 2 on ip address add 10.244.1.1/16 dev cni0
   finds BridgeAddressWrong 2 on sysctl -qw net.ipv6.conf.cni0.disable_ipv6=1
   finds BridgeRouteMissing 2 on ip route delete 10.244.1.0/24 dev cni0
@@ -264,7 +324,7 @@ WrongAddressesOfTheNodeAndItsBridgeAreFound() {
   finds NodeAddressMissing 2 patch master1 192.168.0.1
   lab kubectl delete node master1 >/dev/null
   lab register master1
-  wait_for 10 clean
+  await_clean
   on ip link add eth1 type veth peer name eth2
   on ip link set eth1 up
   on ip link set eth2 up
@@ -276,7 +336,7 @@ WrongAddressesOfTheNodeAndItsBridgeAreFound() {
 NetworkdThatManagesForeignRoutesIsFound() {
   lab_up --nodes 1
   lab pod master1 pod-master1 >/dev/null
-  wait_for 10 clean
+  await_clean
   on mkdir -p /run/etc-systemd/networkd.conf.d /run/systemd/networkd.conf.d
   on mount --bind /run/etc-systemd /etc/systemd
   # Installed, and not running.

@@ -52,7 +52,13 @@ CheckFacts Sound() {
                   {"net/ipv4/neigh/default/gc_thresh3", "1024"}};
   host.uplinks = {"eth0"};
   host.bridge_ports = {"veth1"};
-  host.pods = {{"veth1", true, true, 1500, true}};
+  PodLinkFact& pod = host.pods.emplace_back();
+  pod.port = "veth1";
+  pod.in_bridge = pod.up = true;
+  pod.pod_mtu = 1500;
+  pod.pod_up = true;
+  pod.addresses = {A("10.244.2.5")};
+  pod.given = A("10.244.2.5");
   host.pod_cidrs = {P("10.244.2.0/24")};
   host.wanted_mtu = 1500;
   host.conflist = RenderConflist({host.pod_cidrs, 1500});
@@ -73,8 +79,11 @@ CheckFacts Sound() {
   route.via = {A("192.168.0.1"), 2};
   host.routes->plan.keeps = {route};
   host.routes->bridged = {P("10.244.2.0/24")};
-  host.probes = {{"master1", A("192.168.0.1"), false, 1500, Reached::kFull},
-                 {"master1", A("10.244.1.1"), true, 1500, Reached::kFull}};
+  host.probes = {
+      {"master1", A("192.168.0.1"), ProbeFact::Of::kNode, 1500, Reached::kFull},
+      {"master1", A("10.244.1.1"), ProbeFact::Of::kBridge, 1500, Reached::kFull},
+      {"veth1", A("10.244.2.5"), ProbeFact::Of::kPod, 84, Reached::kFull, A("10.244.2.1")},
+      {"veth1", A("10.244.2.5"), ProbeFact::Of::kPod, 84, Reached::kFull, A("192.168.0.2")}};
   return facts;
 }
 
@@ -165,6 +174,10 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"NodeMissing", [](F f) { f.host.reset(), f.installed_here = true; }},
       {"NodeMissing", [](F f) { f.host.reset(), f.node_name_given = true; }},
       {"PluginMissing", [](F f) { f.host->missing_plugins = {"/opt/cni/bin/loopback"}; }},
+      {"PluginBroken",
+       [](F f) {
+         f.host->broken_plugins = {{"/opt/cni/bin/loopback", "exit code 1"}};
+       }},
       {"ConflistMissing", [](F f) { f.host->conflist.reset(); }},
       {"ConflistEdited", [](F f) { *f.host->conflist += " "; }},
       {"ConflistOrder", [](F f) { f.host->first_conf = "05-other.conf"; }},
@@ -183,6 +196,19 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
       {"PodCutOff", [](F f) { f.host->pods[0].up = false; }},
       {"PodCutOff", [](F f) { f.host->pods[0].in_bridge = false; }},
       {"PodCutOff", [](F f) { f.host->pods[0].pod_up = false; }},
+      {"PodCutOff", [](F f) { f.host->pods[0].forwards = false; }},
+      {"PodIsolated", [](F f) { f.host->pods[0].isolated = true; }},
+      {"HairpinOff", [](F f) { f.host->pods[0].hairpin = false; }},
+      {"PodAddressWrong", [](F f) { f.host->pods[0].addresses->clear(); }},
+      {"PodAddressWrong", [](F f) { f.host->pods[0].addresses = {A("10.244.2.6")}; }},
+      {"PodAddressWrong",
+       [](F f) {
+         f.host->pods[0].addresses = {A("10.244.7.6")};
+         f.host->pods[0].given.reset();
+       }},
+      {"PodRouteMissing", [](F f) { f.host->probes[3].reached = Reached::kNo; }},
+      {"PodSilent",
+       [](F f) { f.host->probes[2].reached = f.host->probes[3].reached = Reached::kNo; }},
       {"ManageForeignRoutes",
        [](F f) { f.host->networkd = f.host->networkd_manages_foreign = true; }},
       {"ManageForeignRoutes",
@@ -254,6 +280,42 @@ TEST(CheckRulesTest, EachFaultIsFoundAndNothingElse) {
     plant(facts);
     EXPECT_EQ(Ids(facts), id);
   }
+}
+
+// Linux drops the default routes that routers have announced when it begins to forward.
+TEST(CheckRulesTest, ForwardingIsTurnedOnWithoutLosingTheDefaultRoute) {
+  CheckFacts facts = Sound();
+  facts.host->pod_cidrs = {P("fd00:10:244:2::/64")};
+  facts.host->sysctls["net/ipv6/conf/all/forwarding"] = "0";
+  facts.host->sysctls["net/ipv6/conf/eth0/accept_ra"] = "1";
+  auto mend = [&] {
+    for (const Finding& finding : CheckRules(facts)) {
+      if (finding.id == "ForwardingOff") return finding.mend;
+    }
+    return std::string();
+  };
+  EXPECT_EQ(mend(),
+            "sysctl -w net/ipv6/conf/eth0/accept_ra=2 && "
+            "sysctl -w net/ipv6/conf/all/forwarding=1");
+  facts.host->sysctls["net/ipv6/conf/eth0/accept_ra"] = "0";
+  EXPECT_EQ(mend(), "sysctl -w net/ipv6/conf/all/forwarding=1");
+}
+
+TEST(CheckRulesTest, AnUplinkThatForwardsAndNeedsAdvertisementsMustTakeThem) {
+  CheckFacts facts = Sound();
+  facts.host->pod_cidrs = {P("fd00:10:244:2::/64")};
+  facts.host->autoconfigured = {"eth0"};
+  auto found = [&] { return Ids(facts).find("RouterAdvertisements") != std::string::npos; };
+  EXPECT_FALSE(found());
+  facts.host->sysctls["net/ipv6/conf/eth0/forwarding"] = "1";
+  for (const char* accept : {"0", "2"}) {
+    facts.host->sysctls["net/ipv6/conf/eth0/accept_ra"] = accept;
+    EXPECT_FALSE(found()) << accept;
+  }
+  facts.host->sysctls["net/ipv6/conf/eth0/accept_ra"] = "1";
+  EXPECT_TRUE(found());
+  facts.host->autoconfigured.clear();
+  EXPECT_FALSE(found());
 }
 
 TEST(CheckRulesTest, WithoutIpv4TheReversePathIsNotLookedAt) {

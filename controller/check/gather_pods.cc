@@ -1,0 +1,116 @@
+#include "controller/check/gather_pods.h"
+
+#include <linux/if_addr.h>
+#include <linux/if_bridge.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <memory>
+#include <span>
+
+#include "cni/conflist.h"
+#include "cni/link_ops.h"
+#include "controller/check/probe.h"
+#include "controller/pod_network.h"
+#include "routing/netlink_socket.h"
+
+namespace podroute {
+namespace {
+
+// With a carrier a port that is no longer disabled, and not yet or no more forwarding, is held by
+// somebody; without one the kernel disables it itself.
+bool Forwards(const LinkDetails& port) {
+  return (port.flags & IFF_RUNNING) == 0 || port.port_state == BR_STATE_FORWARDING;
+}
+
+std::optional<IpAddress> GivenAddress(const LinkDetails& end) {
+  if (!end.mac) return std::nullopt;
+  const MacAddress& mac = *end.mac;
+  const auto address = IpAddress::FromBytes(IpFamily::kV4, std::span(mac).subspan(2));
+  return MacFor(address) == mac ? std::optional(address) : std::nullopt;
+}
+
+std::optional<std::vector<IpAddress>> PodAddresses(LinkOps* ops, const LinkDetails& port) {
+  std::optional<std::vector<AddressDetails>> details = ops->AddressesOfPeer(port);
+  if (!details) return std::nullopt;
+  std::vector<IpAddress> addresses;
+  for (const AddressDetails& own : *details) {
+    if (own.address.address.IsLinkLocal() || (own.flags & IFA_F_DADFAILED) != 0) continue;
+    addresses.push_back(own.address.address);
+  }
+  return addresses;
+}
+
+}  // namespace
+
+void GatherPods(HostFacts* host, std::vector<Skipped>* skipped) {
+  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
+  Result<std::vector<LinkDetails>> links =
+      netlink.ok() ? LinkOps(**netlink).AllLinks() : netlink.status();
+  if (!links.ok()) {
+    skipped->push_back({"pods' links", links.status().message()});
+    return;
+  }
+  int bridge = 0;
+  for (const LinkDetails& link : *links) {
+    if (link.name != kBridgeName) continue;
+    bridge = link.ifindex;
+    host->foreign_bridge = link.kind != "bridge";
+  }
+  LinkOps ops(**netlink);
+  for (const LinkDetails& link : *links) {
+    if (!IsHostVeth(link) || !ParseHostVethAlias(host->network, link.alias)) continue;
+    PodLinkFact& pod = host->pods.emplace_back();
+    pod.port = link.name;
+    pod.in_bridge = bridge != 0 && link.master == bridge;
+    pod.up = (link.flags & IFF_UP) != 0;
+    pod.forwards = Forwards(link);
+    pod.hairpin = link.hairpin;
+    pod.isolated = link.isolated;
+    if (std::optional<LinkDetails> end = ops.FindPeer(link)) {
+      pod.pod_mtu = end->mtu;
+      pod.pod_up = (end->flags & IFF_UP) != 0;
+      pod.given = GivenAddress(*end);
+      pod.addresses = PodAddresses(&ops, link);
+    }
+  }
+}
+
+std::optional<IpAddress> BridgeAddress(const HostFacts& host, IpFamily family) {
+  for (const IpPrefix& cidr : host.pod_cidrs) {
+    if (cidr.family() == family && HasBridge(host.local, {cidr})) return cidr.address().Plus(1);
+  }
+  return std::nullopt;
+}
+
+std::vector<ProbeFact> PodProbes(const HostFacts& host, const Node& self) {
+  auto node_address = [&](IpFamily family) -> std::optional<IpAddress> {
+    for (const std::string& text : self.internal_ips) {
+      Result<IpAddress> address = IpAddress::Parse(text);
+      if (!address.ok() || address->family() != family) continue;
+      for (const LocalAddress& own : host.local.addresses) {
+        if (own.address == *address) return *address;
+      }
+    }
+    return std::nullopt;
+  };
+  std::vector<ProbeFact> probes;
+  for (const PodLinkFact& pod : host.pods) {
+    if (!pod.in_bridge || !pod.up || !pod.forwards || pod.pod_up == false || !pod.addresses)
+      continue;
+    for (const IpAddress& address : *pod.addresses) {
+      std::optional<IpAddress> bridge = BridgeAddress(host, address.family());
+      const bool here = std::any_of(host.pod_cidrs.begin(), host.pod_cidrs.end(),
+                                    [&](const IpPrefix& cidr) { return cidr.Contains(address); });
+      if (!here || !bridge) continue;
+      for (const auto& source : {bridge, node_address(address.family())}) {
+        if (!source) continue;
+        probes.push_back(
+            {pod.port, address, ProbeFact::Of::kPod, kSmallProbe, Reached::kNo, source});
+      }
+    }
+  }
+  return probes;
+}
+
+}  // namespace podroute
