@@ -1,5 +1,6 @@
 // `podroute run --mode=router --backend=frr` with a real FRR.
 #include <gtest/gtest.h>
+#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -147,24 +148,21 @@ TEST_F(RouterFrrFailuresTest, AFullDiskHoldsNothingUp) {
   if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0) {
     GTEST_SKIP() << "no mount namespaces here";
   }
-  // With the daemons' sockets and logs, and whatever is temporary, on it.
-  frr_.reset();
-  ASSERT_EQ(mount("full", "/tmp", "tmpfs", 0, "size=256k"), 0);
-  dir_ = std::make_unique<TempDir>();
-  StartServer();
-  PutNodes({UsualNode(2), UsualNode(3)});
+  // With the daemons' configuration, sockets and logs on it.
   frr_ = std::make_unique<FrrRouter>();
+  const std::string& full = frr_->dir();
+  const passwd* user = getpwnam("frr");
+  const std::string options = "size=256k,mode=755,uid=" + std::to_string(user->pw_uid) +
+                              ",gid=" + std::to_string(user->pw_gid);
+  ASSERT_EQ(mount("full", full.c_str(), "tmpfs", 0, options.c_str()), 0);
   frr_->StartStatic();
   StartAndWait();
-  EXPECT_NE(TryShell("cat /dev/zero >/tmp/fill"), 0);
-  EXPECT_NE(TryShell("echo x >/tmp/more"), 0);
+  EXPECT_NE(TryShell("cat /dev/zero >" + full + "/fill"), 0);
+  EXPECT_NE(TryShell("echo x >" + full + "/more"), 0);
   PutNode(UsualNodeV4(4));
   EXPECT_TRUE(Says("route added dst=10.244.4.0/24"));
   EXPECT_TRUE(Has(kFour));
-  AgentTest::TearDown();
-  frr_.reset();
-  dir_.reset();
-  umount2("/tmp", MNT_DETACH);
+  umount2(full.c_str(), MNT_DETACH);
 }
 
 }  // namespace
