@@ -5,9 +5,29 @@
 #include <iterator>
 
 namespace podroute {
+namespace {
+
+constexpr size_t kMaxNameBytes = 253;  // RFC 1123 subdomain, as the API has it.
+
+bool IsSubdomain(const std::string& text) {
+  if (text.empty() || text.size() > kMaxNameBytes) return false;
+  bool good = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  });
+  auto edge = [](char c) { return c == '-' || c == '.'; };
+  return good && !edge(text.front()) && !edge(text.back());
+}
+
+}  // namespace
 
 Status WrongFlag(const std::string& flag, const std::string& text, const std::string& what) {
   return Status(StatusCode::kInvalidArgument, "--" + flag + "=" + Printable(text) + ": " + what);
+}
+
+Status CheckObjectName(const std::string& flag, const std::string& name) {
+  if (IsSubdomain(name)) return Status::Ok();
+  return WrongFlag(flag, name,
+                   "not a name that the API takes (lower case letters, digits, - and .)");
 }
 
 Result<Duration> ParseDuration(std::string_view text) {

@@ -21,6 +21,9 @@ Result<Duration> ParseDuration(std::string_view text);
 // "--name=text: what" (kInvalidArgument).
 Status WrongFlag(const std::string& flag, const std::string& text, const std::string& what);
 
+// Whether the API takes `name` as an object's (kInvalidArgument).
+Status CheckObjectName(const std::string& flag, const std::string& name);
+
 template <typename T>
 Result<T> ParseNumber(const std::string& flag, const std::string& text, uint64_t least,
                       uint64_t most) {

@@ -438,7 +438,11 @@ Result<Options> ReadOptions(const EnvironmentLookup& environment) {
   options.context = FLAGS_context;
   options.node_name = GivenNodeName(environment);
   options.node_name_given = !options.node_name.empty();
-  if (!options.node_name_given) options.node_name = HostNodeName();
+  if (options.node_name_given) {
+    PODROUTE_RETURN_IF_ERROR(CheckObjectName("node_name", options.node_name));
+  } else {
+    options.node_name = HostNodeName();
+  }
   options.from_file = FLAGS_from_file;
   options.detailed_exitcode = FLAGS_detailed_exitcode;
   options.cleanup_on_exit = FLAGS_cleanup_on_exit;

@@ -49,23 +49,7 @@ DEFINE_string(retry_period, "2s", "time between two renewals, or two looks at th
 namespace podroute {
 namespace {
 
-constexpr size_t kMaxNameBytes = 253;      // RFC 1123 subdomain, as the API has it.
 constexpr size_t kMaxIdentityBytes = 253;  // Far more than any host has.
-
-bool IsSubdomain(const std::string& text) {
-  if (text.empty() || text.size() > kMaxNameBytes) return false;
-  bool good = std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-  });
-  auto edge = [](char c) { return c == '-' || c == '.'; };
-  return good && !edge(text.front()) && !edge(text.back());
-}
-
-Status CheckName(const std::string& flag, const std::string& name) {
-  if (IsSubdomain(name)) return Status::Ok();
-  return WrongFlag(flag, name,
-                   "not a name that the API takes (lower case letters, digits, - and .)");
-}
 
 // As client-go's users make it: readable, and another one after each start.
 std::string NewIdentity() {
@@ -196,10 +180,10 @@ Result<RouterOptions> ReadRouterOptions() {
   PODROUTE_ASSIGN_OR_RETURN(options.format, ParseExecFormat(FLAGS_format));
   options.leader_elect = FLAGS_leader_elect;
   options.lease_name = FLAGS_lease_name.empty() ? LeaseNameFor(FLAGS_owner) : FLAGS_lease_name;
-  PODROUTE_RETURN_IF_ERROR(CheckName("lease_name", options.lease_name));
+  PODROUTE_RETURN_IF_ERROR(CheckObjectName("lease_name", options.lease_name));
   options.lease_namespace = FLAGS_lease_namespace;
   if (!FLAGS_lease_namespace.empty()) {
-    PODROUTE_RETURN_IF_ERROR(CheckName("lease_namespace", FLAGS_lease_namespace));
+    PODROUTE_RETURN_IF_ERROR(CheckObjectName("lease_namespace", FLAGS_lease_namespace));
   }
   options.identity = FLAGS_identity.empty() ? NewIdentity() : FLAGS_identity;
   bool printable = std::all_of(options.identity.begin(), options.identity.end(),

@@ -160,6 +160,8 @@ TEST_F(OptionsTest, Rule8BadInputGetsOneClearLine) {
       {{"run", "--mode=router", "--backend=frr", "--frr_vty_socket=frr"},
        "--frr_vty_socket=frr: not an absolute path"},
       {{"run", "--mode=router", "--backend=frr", "--vtysh="}, "--vtysh=: not a program"},
+      {{"run", "--node_name=Worker_1"},
+       "--node_name=Worker_1: not a name that the API takes (lower case letters, digits, - and .)"},
       {{"run", "--lease_name=A"},
        "--lease_name=A: not a name that the API takes (lower case letters, digits, - and .)"},
       {{"run", "--lease_namespace=-x"},
