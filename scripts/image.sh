@@ -44,8 +44,13 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # Chroot isolation and plain copies: they work inside containers too.
+# It would make its lock in /etc/cni/net.d, which is a node's.
+cat >"$work/containers.conf" <<CONF
+[network]
+network_config_dir = "$work/networks"
+CONF
 buildah_() {
-  TMPDIR=$work buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"
+  TMPDIR=$work CONTAINERS_CONF=$work/containers.conf buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"
 }
 
 save() {  # IMAGE
