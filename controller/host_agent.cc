@@ -84,7 +84,8 @@ void HostAgent::StopThreads() {
 
 void HostAgent::AfterPass(const PassReport& report) {
   const Reconciler& reconciler = keeper_->reconciler();
-  for (NodeEvent& event : pass_events_.After(report, reconciler.refused(), keeper_->shadowed())) {
+  for (NodeEvent& event :
+       pass_events_.After(report, reconciler.refused(), keeper_->shadowed(), reconciler.nodes())) {
     reporter_.Happened(std::move(event));
   }
   if (!report.synced) return;

@@ -128,7 +128,7 @@ void LocalAgent::Look() {
     status_->metrics().SetSynced(nodes.nodes.size());
     status_->metrics().SetRefused(result.refused);
     if (self != nullptr) status_->SetReady();
-    for (NodeEvent& event : pass_events_.After(PassReport(), result.refused, 0)) {
+    for (NodeEvent& event : pass_events_.After(PassReport(), result.refused, 0, nodes.nodes)) {
       reporter_.Happened(std::move(event));
     }
   }

@@ -2,10 +2,12 @@
 #ifndef PODROUTE_CONTROLLER_PASS_EVENTS_H_
 #define PODROUTE_CONTROLLER_PASS_EVENTS_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "controller/reconciler.h"
+#include "k8sclient/node.h"
 #include "k8sclient/node_writes.h"
 #include "routing/desired_routes.h"
 
@@ -17,17 +19,23 @@ namespace podroute {
 //   DeletesWithheld              deletes that wait for a second, consistent list (DeleteGuard)
 //   RoutesShadowed               routes behind somebody else's
 // On a node all are about that Node: five thousand agents see the same bad Node, and its own agent
-// says so once. On a router the first two are about the Node that has no route there, and the
-// others, which are about none, stand in the log alone.
+// says so once. What only other machines can see of it, that they do not reach its address, the two
+// say whose Nodes follow it in the order of their names. On a router the first two are about the
+// Node that has no route there, and the others, which are about none, stand in the log alone.
 class PassEvents {
  public:
   // `node`: this machine's; empty on a router.
   explicit PassEvents(std::string node) : node_(std::move(node)) {}
 
+  // `nodes`: all, by name.
   std::vector<NodeEvent> After(const PassReport& report, const std::vector<Refusal>& refused,
-                               size_t shadowed);
+                               size_t shadowed,
+                               const std::vector<std::shared_ptr<const Node>>& nodes);
 
  private:
+  std::vector<Refusal> ToTell(const std::vector<Refusal>& refused,
+                              const std::vector<std::shared_ptr<const Node>>& nodes) const;
+
   std::string node_;
   std::vector<Refusal> refused_;
   std::string error_;

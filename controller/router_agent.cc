@@ -196,7 +196,7 @@ void RouterAgent::AfterPass(const PassReport& report) {
   if (report.synced) {
     reporter_.Update(NodeNetworks(reconciler.nodes(), reconciler.refused(), reconciler.retries()));
   }
-  for (NodeEvent& event : pass_events_.After(report, reconciler.refused(), 0)) {
+  for (NodeEvent& event : pass_events_.After(report, reconciler.refused(), 0, reconciler.nodes())) {
     reporter_.Happened(std::move(event));
   }
   if (keeper_->kernel() != nullptr) sysctls_.Look(reconciler.actual());

@@ -67,6 +67,21 @@ TEST_F(AgentReportTest, ARefusalOfThisNodeIsAnEventThatDescribeShows) {
   EXPECT_EQ(Kubectl("describe node node2").find("OverlapsNode"), std::string::npos);
 }
 
+TEST_F(AgentReportTest, ANodeThatIsNotReachedHasAnEventThatSaysSo) {
+  StartServer({.tls = true});  // kubectl sends no token over plain HTTP.
+  TestNode elsewhere = UsualNode(2);
+  elsewhere.pod_cidrs = {"10.244.2.0/24"};
+  elsewhere.internal_ips = {"10.77.0.2"};
+  PutNodes({UsualNode(1), elsewhere});
+  StartAgent();
+  EXPECT_TRUE(Eventually("an Event", [&] {
+    std::string described = Kubectl("describe node node2");
+    return described.find("NextHopNotConnected") != std::string::npos &&
+           described.find("from node1: InternalIP 10.77.0.2 is on none") != std::string::npos;
+  }));
+  EXPECT_EQ(StopAgent(), 0);
+}
+
 TEST_F(AgentReportTest, ALinkInTheBridgesPlaceIsAnEvent) {
   Shell("ip link add cni0 type veth peer name cni0p");
   StartServer({.tls = true});
