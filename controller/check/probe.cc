@@ -162,7 +162,8 @@ void Round(const std::vector<Group*>& groups, bool full) {
   auto wait = [&](std::chrono::milliseconds time, bool until_all) {
     const auto deadline = Steady::now() + time;
     while (!until_all || missing()) {
-      auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Steady::now());
+      // Up, or the pause after a request would be none.
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now());
       if (left.count() <= 0) return;
       if (poll(ready.data(), ready.size(), static_cast<int>(left.count())) <= 0) return;
       for (size_t i = 0; i < groups.size(); ++i) {
