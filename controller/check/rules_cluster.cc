@@ -25,8 +25,13 @@ std::string MendRefusal(const Refusal& refusal) {
       return "# set the --node-ip of the kubelet on " + refusal.node + ", and restart it";
     case RefusalReason::kLinkDown:
       return "# ip link set up that link";
+    case RefusalReason::kContainsNodeAddress:
+      return "# set the --node-ip of the kubelet that has this address, or give Node " +
+             refusal.node + " another podCIDR";
     default:
-      return "# correct the Node: kubectl edit node " + ShellWord(refusal.node);
+      // The API server lets nobody change a podCIDR.
+      return "kubectl delete node " + ShellWord(refusal.node) +
+             "  # drain it first; its kubelet registers it anew, and it gets another podCIDR";
   }
 }
 
@@ -69,7 +74,7 @@ void CheckFamilies(const ClusterFacts& cluster, std::vector<Finding>* findings) 
   auto has = [](const Node& node, IpFamily family) {
     return std::any_of(node.pod_cidrs.begin(), node.pod_cidrs.end(), [&](const std::string& text) {
       Result<IpPrefix> cidr = IpPrefix::Parse(text);
-      return cidr.ok() && cidr->family() == family;
+      return !cidr.ok() || cidr->family() == family;  // One that is none is refused.
     });
   };
   for (IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {

@@ -175,7 +175,8 @@ void CheckPolicyRouting(const CheckFacts& facts, std::vector<Finding>* findings)
     std::string what = Packets(*astray.first) + " " +
                        Outcome(host, *astray.first, astray.diversion) + ": " + astray.blame.by;
     if (astray.networks.size() > 1) {
-      what += ", and so for " + std::to_string(astray.networks.size() - 1) + " more pod networks";
+      const size_t more = astray.networks.size() - 1;
+      what += ", and so for " + std::to_string(more) + " more pod network" + (more == 1 ? "" : "s");
     }
     findings->push_back(
         {"RouteBypassed", Severity::kError, std::move(what),
