@@ -188,8 +188,8 @@ void EncodeDumpAddressesOf(NetlinkBatch& batch, int family, int ifindex) {
   batch.Begin(RTM_GETADDR, NLM_F_DUMP, header);
 }
 
-void EncodeDumpAddressesIn(NetlinkBatch& batch, int32_t netns, int family, int ifindex) {
-  EncodeDumpAddressesOf(batch, family, ifindex);
+void EncodeDumpAddressesIn(NetlinkBatch& batch, int32_t netns, int family) {
+  EncodeDumpAddressesOf(batch, family, 0);
   batch.PutU32(IFA_TARGET_NETNSID, static_cast<uint32_t>(netns));
 }
 

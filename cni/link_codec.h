@@ -64,8 +64,8 @@ void EncodeDumpPorts(NetlinkBatch& batch, int bridge);
 // AF_INET or AF_INET6: each alone is answered without the RTNL lock (Linux 6.9), both at once with
 // it.
 void EncodeDumpAddressesOf(NetlinkBatch& batch, int family, int ifindex);
-// The same of a link in the namespace that this one calls `netns` (IFA_TARGET_NETNSID, Linux 4.20).
-void EncodeDumpAddressesIn(NetlinkBatch& batch, int32_t netns, int family, int ifindex);
+// Those of all links of the namespace that this one calls `netns` (IFA_TARGET_NETNSID, Linux 4.20).
+void EncodeDumpAddressesIn(NetlinkBatch& batch, int32_t netns, int family);
 
 void EncodeCreateBridge(NetlinkBatch& batch, std::string_view name, const MacAddress& mac,
                         uint32_t mtu);

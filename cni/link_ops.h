@@ -66,9 +66,9 @@ class LinkOps {
   Result<std::optional<LinkDetails>> FindLink(int ifindex);
   // A veth's other end, wherever it is; nothing when the kernel does not tell.
   std::optional<LinkDetails> FindPeer(const LinkDetails& veth);
-  // Its addresses; nullopt when the kernel does not tell, also where both ends are in one
-  // namespace.
-  std::optional<std::vector<AddressDetails>> AddressesOfPeer(const LinkDetails& veth);
+  // All addresses of its namespace, by links' indexes there; nullopt when the kernel does not tell,
+  // also where both ends are in one namespace.
+  std::optional<std::vector<AddressDetails>> AddressesByPeer(const LinkDetails& veth);
   Result<std::vector<LinkDetails>> AllLinks();
   Result<std::vector<AddressDetails>> AddressesOf(int ifindex);
   Result<std::vector<LinkDetails>> PortsOf(int bridge);

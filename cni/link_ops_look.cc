@@ -54,18 +54,18 @@ std::optional<LinkDetails> LinkOps::FindPeer(const LinkDetails& veth) {
   return found;
 }
 
-std::optional<std::vector<AddressDetails>> LinkOps::AddressesOfPeer(const LinkDetails& veth) {
+std::optional<std::vector<AddressDetails>> LinkOps::AddressesByPeer(const LinkDetails& veth) {
   if (veth.peer <= 0 || !veth.peer_netns) return std::nullopt;
   std::vector<AddressDetails> addresses;
   for (int family : {AF_INET, AF_INET6}) {
     NetlinkBatch batch;
-    EncodeDumpAddressesIn(batch, *veth.peer_netns, family, veth.peer);
+    EncodeDumpAddressesIn(batch, *veth.peer_netns, family);
     bool here = false;
     Result<DumpResult> dump = netlink_.Dump(batch, [&](const NetlinkMessage& message) {
       auto address = DecodeAddressDetails(message);
       // Kernels before 5.0 ignore the question's attributes, and tell of this namespace.
       here = here || (address && address->netns != veth.peer_netns);
-      if (address && address->ifindex == veth.peer) addresses.push_back(*address);
+      if (address) addresses.push_back(*address);
     });
     if (!dump.ok() || here) return std::nullopt;
   }

@@ -73,7 +73,7 @@ struct PolicyFacts {
   std::map<uint32_t, std::vector<KernelRoute>> tables;
 };
 
-enum class Reached { kFull, kSmallOnly, kNo };
+enum class Reached { kFull, kSmallOnly, kNo };  // The best first.
 struct ProbeFact {
   enum class Of { kNode, kBridge, kPod };
   std::string node;  // kPod: its link here.
@@ -97,6 +97,7 @@ struct PodLinkFact {
   bool isolated = false;
   // Its own end's, without link-local ones and duplicates; absent: not known.
   std::optional<std::vector<IpAddress>> addresses = {};
+  bool elsewhere = false;  // The pod has addresses on another link too.
   // The first that the plugin gave it, by its hardware address; absent: that is another.
   std::optional<IpAddress> given = {};
 };
@@ -110,8 +111,11 @@ struct HostFacts {
   bool foreign_bridge = false;  // The link cni0 is there and is no bridge.
   std::vector<std::string> bridge_ports;
   std::vector<PodLinkFact> pods;
+  // Ports of the bridge that podroute-cni made for another network than ours.
+  std::vector<std::string> other_networks_ports;
   std::optional<std::string> conflist;       // Its bytes.
   std::string first_conf;                    // Of the CNI configurations the one that sorts first.
+  bool first_conf_delegates = false;         // It hands over to ours, as multus' does.
   std::string network, data_dir;             // As the conflist should say.
   std::string conf_dir, bin_dir;             // Empty: not ours to look at.
   std::vector<std::string> missing_plugins;  // Or not executable.

@@ -147,6 +147,10 @@ void GatherCniFiles(const Options& options, HostFacts* host, std::vector<Skipped
     if (std::filesystem::is_directory(host->conf_dir + "/" + name, error)) continue;
     if (counts && host->first_conf.empty()) host->first_conf = name;
   }
+  // Multus calls for each pod what its file delegates to: ours by name, file or content.
+  Result<std::string> first = ReadFile(host->conf_dir + "/" + host->first_conf, 1 << 20);
+  host->first_conf_delegates = first.ok() && first->find("\"multus") != std::string::npos &&
+                               first->find("podroute") != std::string::npos;
 }
 
 // systemd's version; 0: not known.
@@ -222,7 +226,11 @@ void GatherProbes(const ClusterFacts& cluster, const Node& self, uint32_t bytes,
     }
     for (const std::string& text : node->pod_cidrs) {
       Result<IpPrefix> cidr = IpPrefix::Parse(text);
-      if (!cidr.ok()) continue;
+      // What is wrong with one that is refused is said, and no packet goes there.
+      if (!cidr.ok() ||
+          !std::binary_search(host->pod_networks.begin(), host->pod_networks.end(), *cidr)) {
+        continue;
+      }
       const IpAddress gateway = cidr->address().Plus(1);
       host->probes.push_back({node->name, gateway, ProbeFact::Of::kBridge, bytes, Reached::kNo,
                               BridgeAddress(*host, gateway.family())});
@@ -233,15 +241,6 @@ void GatherProbes(const ClusterFacts& cluster, const Node& self, uint32_t bytes,
     // Pods come and go.
     std::erase_if(host->probes, [](const ProbeFact& probe) {
       return probe.of == ProbeFact::Of::kPod && if_nametoindex(probe.node.c_str()) == 0;
-    });
-    // What is wrong with the way to a node is said once, and not of its bridge too.
-    std::erase_if(host->probes, [&](const ProbeFact& probe) {
-      return probe.of == ProbeFact::Of::kBridge && probe.reached != Reached::kFull &&
-             std::any_of(host->probes.begin(), host->probes.end(), [&](const ProbeFact& other) {
-               return other.of == ProbeFact::Of::kNode && other.node == probe.node &&
-                      other.address.family() == probe.address.family() &&
-                      other.reached == probe.reached;
-             });
     });
     return;
   }

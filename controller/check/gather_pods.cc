@@ -5,8 +5,10 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <span>
+#include <thread>
 
 #include "cni/conflist.h"
 #include "cni/link_ops.h"
@@ -16,6 +18,8 @@
 
 namespace podroute {
 namespace {
+
+constexpr int kLoopback = 1;  // In each namespace (LOOPBACK_IFINDEX).
 
 // With a carrier a port that is no longer disabled, and not yet or no more forwarding, is held by
 // somebody; without one the kernel disables it itself.
@@ -30,36 +34,47 @@ std::optional<IpAddress> GivenAddress(const LinkDetails& end) {
   return MacFor(address) == mac ? std::optional(address) : std::nullopt;
 }
 
-std::optional<std::vector<IpAddress>> PodAddresses(LinkOps* ops, const LinkDetails& port) {
-  std::optional<std::vector<AddressDetails>> details = ops->AddressesOfPeer(port);
-  if (!details) return std::nullopt;
-  std::vector<IpAddress> addresses;
-  for (const AddressDetails& own : *details) {
-    if (own.address.address.IsLinkLocal() || (own.flags & IFA_F_DADFAILED) != 0) continue;
-    addresses.push_back(own.address.address);
+void GatherAddresses(LinkOps* ops, const LinkDetails& port, PodLinkFact* pod) {
+  std::optional<std::vector<AddressDetails>> details = ops->AddressesByPeer(port);
+  if (!details) return;
+  pod->addresses.emplace();
+  for (const AddressDetails& one : *details) {
+    const IpAddress& address = one.address.address;
+    if (address.IsLinkLocal() || address.IsLoopback() || (one.flags & IFA_F_DADFAILED) != 0) {
+      continue;
+    }
+    if (one.ifindex == port.peer) {
+      pod->addresses->push_back(address);
+    } else if (one.ifindex != kLoopback) {
+      pod->elsewhere = true;
+    }
   }
-  return addresses;
 }
 
-}  // namespace
+// Without something that each pod has which is not just being made.
+bool IsUnfinished(const PodLinkFact& pod) {
+  return !pod.in_bridge || !pod.up || pod.pod_up == false || !pod.forwards || !pod.hairpin ||
+         (pod.addresses && pod.addresses->empty());
+}
 
-void GatherPods(HostFacts* host, std::vector<Skipped>* skipped) {
-  Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
-  Result<std::vector<LinkDetails>> links =
-      netlink.ok() ? LinkOps(**netlink).AllLinks() : netlink.status();
-  if (!links.ok()) {
-    skipped->push_back({"pods' links", links.status().message()});
-    return;
-  }
+Status ReadPods(HostFacts* host) {
+  host->pods.clear();
+  host->other_networks_ports.clear();
+  PODROUTE_ASSIGN_OR_RETURN(auto netlink, NetlinkSocket::Create());
+  LinkOps ops(*netlink);
+  PODROUTE_ASSIGN_OR_RETURN(std::vector<LinkDetails> links, ops.AllLinks());
   int bridge = 0;
-  for (const LinkDetails& link : *links) {
+  for (const LinkDetails& link : links) {
     if (link.name != kBridgeName) continue;
     bridge = link.ifindex;
     host->foreign_bridge = link.kind != "bridge";
   }
-  LinkOps ops(**netlink);
-  for (const LinkDetails& link : *links) {
-    if (!IsHostVeth(link) || !ParseHostVethAlias(host->network, link.alias)) continue;
+  for (const LinkDetails& link : links) {
+    if (!IsHostVeth(link)) continue;
+    if (!ParseHostVethAlias(host->network, link.alias)) {
+      host->other_networks_ports.push_back(link.name);
+      continue;
+    }
     PodLinkFact& pod = host->pods.emplace_back();
     pod.port = link.name;
     pod.in_bridge = bridge != 0 && link.master == bridge;
@@ -71,9 +86,29 @@ void GatherPods(HostFacts* host, std::vector<Skipped>* skipped) {
       pod.pod_mtu = end->mtu;
       pod.pod_up = (end->flags & IFF_UP) != 0;
       pod.given = GivenAddress(*end);
-      pod.addresses = PodAddresses(&ops, link);
+      GatherAddresses(&ops, link, &pod);
     }
   }
+  return Status::Ok();
+}
+
+}  // namespace
+
+void GatherPods(HostFacts* host, std::vector<Skipped>* skipped) {
+  Status read = ReadPods(host);
+  const std::vector<PodLinkFact> first = host->pods;
+  // Some may be about to start: they have a second for it.
+  for (int looks = 0; looks < 10 && std::any_of(host->pods.begin(), host->pods.end(), IsUnfinished);
+       ++looks) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    read = ReadPods(host);
+    // Those that come meanwhile do not count.
+    std::erase_if(host->pods, [&](const PodLinkFact& pod) {
+      return std::none_of(first.begin(), first.end(),
+                          [&](const PodLinkFact& known) { return known.port == pod.port; });
+    });
+  }
+  if (!read.ok()) skipped->push_back({"pods' links", read.message()});
 }
 
 std::optional<IpAddress> BridgeAddress(const HostFacts& host, IpFamily family) {

@@ -9,7 +9,8 @@
 
 namespace podroute {
 
-// By the links that the plugin labelled with `host->network`: `pods` and `foreign_bridge`.
+// By the links that the plugin labelled: `pods`, `other_networks_ports` and `foreign_bridge`. A pod
+// that lacks something has a second to get it.
 void GatherPods(HostFacts* host, std::vector<Skipped>* skipped);
 
 // For each address of a pod that is in this node's podCIDRs a probe from cni0's address, and one

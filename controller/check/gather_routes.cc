@@ -170,7 +170,7 @@ FlowInputs InputsOf(const Options& options, const Node& self, const ClusterFacts
   for (const LocalAddress& address : host.local.addresses) {
     const bool named = std::find(self.internal_ips.begin(), self.internal_ips.end(),
                                  address.address.ToString()) != self.internal_ips.end();
-    if (named) inputs.addresses.push_back(address.address);
+    if (named && !address.address.IsLoopback()) inputs.addresses.push_back(address.address);
   }
   for (const LocalLink& link : host.local.links) {
     if (link.name == kBridgeName && link.up) inputs.bridge = link;

@@ -46,7 +46,7 @@ void CheckFiles(const HostFacts& host, std::vector<Finding>* findings) {
                          host.conf_dir + "/" + kOurs + " is not as the agent writes it",
                          "pods get wrong addresses or a wrong MTU", kRestart});
   }
-  if (!host.first_conf.empty() && host.first_conf < kOurs) {
+  if (!host.first_conf.empty() && host.first_conf < kOurs && !host.first_conf_delegates) {
     findings->push_back(
         {"ConflistOrder", Severity::kError,
          host.conf_dir + "/" + Printable(host.first_conf, 255) + " sorts before " + kOurs,
@@ -137,7 +137,11 @@ void CheckPorts(const HostFacts& host, std::vector<Finding>* findings) {
   if (host.wanted_mtu == 0) return;
   for (const std::string& port : host.bridge_ports) {
     const LocalLink* link = FindLink(host, port);
-    if (link == nullptr || link->mtu == host.wanted_mtu) continue;
+    const auto& others = host.other_networks_ports;
+    if (link == nullptr || link->mtu == host.wanted_mtu ||
+        std::find(others.begin(), others.end(), port) != others.end()) {
+      continue;
+    }
     findings->push_back({"PodMtu", Severity::kWarning,
                          "a pod's link " + Printable(port) + " has MTU " +
                              std::to_string(link->mtu) + ", not " + std::to_string(host.wanted_mtu),
@@ -152,6 +156,7 @@ void CheckNetworkd(const HostFacts& host, std::vector<Finding>* findings) {
   const bool nexthops =
       host.networkd_manages_nexthops && (!host.routes || host.routes->nexthop_objects);
   if (!host.networkd || (!host.networkd_manages_foreign && !nexthops)) return;
+  // Of drop-ins the last one counts.
   findings->push_back(
       {"ManageForeignRoutes", Severity::kWarning,
        std::string("systemd-networkd runs with ") + (host.networkd_manages_foreign
@@ -162,7 +167,7 @@ void CheckNetworkd(const HostFacts& host, std::vector<Finding>* findings) {
                                        "and our routes go with them",
        "mkdir -p /etc/systemd/networkd.conf.d && printf "
        "'[Network]\\nManageForeignRoutes=no\\nManageForeignNextHops=no\\n' "
-       ">/etc/systemd/networkd.conf.d/10-podroute.conf && systemctl restart systemd-networkd"});
+       ">/etc/systemd/networkd.conf.d/zz-podroute.conf && systemctl restart systemd-networkd"});
 }
 
 void CheckMtu(const HostFacts& host, std::vector<Finding>* findings) {

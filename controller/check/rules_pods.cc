@@ -12,7 +12,7 @@ std::string Join(const std::vector<IpAddress>& addresses) {
   std::string text;
   for (const IpAddress& address : addresses)
     text += (text.empty() ? "" : ", ") + address.ToString();
-  return text.empty() ? "none" : text;
+  return text.empty() ? "no address" : text;
 }
 
 std::string NewPod(const char* what) {
@@ -86,10 +86,10 @@ bool CheckAddress(const HostFacts& host, const PodLinkFact& pod, const std::stri
   const bool given = !pod.given || !Within(host.pod_cidrs, *pod.given) ||
                      std::find(own.begin(), own.end(), *pod.given) != own.end();
   if (here && given) return true;
-  const std::string has = "the pod's own end of " + port + " has the address " + Join(own);
+  const std::string has = "the pod at " + port + " has " + Join(own);
   if (!given) {
     findings->push_back(
-        {"PodAddressWrong", Severity::kError, has + ", and was given " + pod.given->ToString(),
+        {"PodAddressWrong", Severity::kError, has + ", but was given " + pod.given->ToString(),
          "what is for this pod does not reach it, and it may have another's address",
          NewPod("its own")});
     return false;
@@ -97,9 +97,19 @@ bool CheckAddress(const HostFacts& host, const PodLinkFact& pod, const std::stri
   std::string cidrs;
   for (const IpPrefix& cidr : host.pod_cidrs)
     cidrs += (cidrs.empty() ? "" : ", ") + cidr.ToString();
-  findings->push_back({"PodAddressWrong", Severity::kError, has + ", which is not of " + cidrs,
+  findings->push_back({"PodAddressWrong", Severity::kError, has + ", nothing of " + cidrs,
                        "other nodes have no route to it", NewPod("an address of this node's")});
   return false;
+}
+
+// Whether rules of policy routing or foreign routes lead what this node asks its pods, or what
+// comes from cni0's address, elsewhere: then it is not the pods that are to blame.
+bool IsDiverted(const HostFacts& host, IpFamily family) {
+  return std::any_of(
+      host.policy.astray.begin(), host.policy.astray.end(), [&](const FlowFact& flow) {
+        return flow.pods.family() == family && flow.from != FlowFact::From::kOthers &&
+               (flow.node.empty() || flow.from == FlowFact::From::kPods);
+      });
 }
 
 // One finding for a pod is enough: of two families that are silent the first.
@@ -107,16 +117,21 @@ void CheckAnswers(const HostFacts& host, const PodLinkFact& pod, const std::stri
                   std::vector<Finding>* findings) {
   const ProbeFact* silent = nullptr;
   for (const ProbeFact& probe : host.probes) {
-    if (probe.of != ProbeFact::Of::kPod || probe.node != pod.port) continue;
+    if (probe.of != ProbeFact::Of::kPod || probe.node != pod.port ||
+        IsDiverted(host, probe.address.family())) {
+      continue;
+    }
     if (probe.reached == Reached::kNo) {
       if (silent == nullptr) silent = &probe;
       continue;
     }
+    if (!probe.source || !Within(host.pod_cidrs, *probe.source)) continue;  // Not cni0's.
     for (const ProbeFact& other : host.probes) {
       if (other.of != ProbeFact::Of::kPod || other.node != pod.port ||
           other.address != probe.address || other.reached != Reached::kNo || !other.source) {
         continue;
       }
+      if (pod.elsewhere) return;  // It may well answer the node by its other link.
       findings->push_back(
           {"PodRouteMissing", Severity::kError,
            "the pod " + other.address.ToString() + " at " + port +

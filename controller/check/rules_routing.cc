@@ -136,10 +136,18 @@ std::set<int> LinksToOthers(const HostFacts& host, IpFamily family) {
   return links;
 }
 
-void CheckOtherLink(const HostFacts& host, const std::string& name, const LocalAddress& own,
+void CheckOtherLink(const HostFacts& host, const Node& self, const LocalAddress& own,
                     std::vector<Finding>* findings) {
   const std::set<int> links = LinksToOthers(host, own.address.family());
-  if (links.empty() || links.contains(own.ifindex)) return;
+  if (links.empty()) return;
+  // One that others can use is enough.
+  for (const LocalAddress& other : host.local.addresses) {
+    if (other.address.family() == own.address.family() && links.contains(other.ifindex) &&
+        std::find(self.internal_ips.begin(), self.internal_ips.end(), other.address.ToString()) !=
+            self.internal_ips.end()) {
+      return;
+    }
+  }
   auto name_of = [&](int ifindex) {
     auto found = std::find_if(host.local.links.begin(), host.local.links.end(),
                               [&](const LocalLink& link) { return link.ifindex == ifindex; });
@@ -148,7 +156,7 @@ void CheckOtherLink(const HostFacts& host, const std::string& name, const LocalA
   const std::string there = name_of(*links.begin());
   findings->push_back(
       {"NodeAddressOtherLink", Severity::kWarning,
-       "InternalIP " + own.address.ToString() + " of Node " + name + " is on " +
+       "InternalIP " + own.address.ToString() + " of Node " + Printable(self.name) + " is on " +
            name_of(own.ifindex) + ", and the other nodes are reached by " + there,
        "they cannot use it as a next hop, unless they have a link into its subnet",
        "# set kubelet's --node-ip to this machine's address on " + there + ", and restart it"});
@@ -164,7 +172,7 @@ void CheckNodeAddresses(const HostFacts& host, const Node& self, std::vector<Fin
         host.local.addresses.begin(), host.local.addresses.end(),
         [&](const LocalAddress& own) { return address.ok() && own.address == *address; });
     if (here != host.local.addresses.end()) {
-      CheckOtherLink(host, name, *here, findings);
+      CheckOtherLink(host, self, *here, findings);
       continue;
     }
     findings->push_back(

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <optional>
 
 #include "base/text.h"
 #include "controller/check/rules.h"
 
 namespace podroute {
+
 void CheckMasquerade(const CheckFacts& facts, std::vector<Finding>* findings) {
   const HostFacts& host = *facts.host;
   if (!host.masquerade) return;
@@ -36,10 +38,30 @@ void CheckMasquerade(const CheckFacts& facts, std::vector<Finding>* findings) {
   }
 }
 
+namespace {
+
+// By which of its addresses a node answers best. A Node may have several InternalIPs of a family,
+// and this machine need not reach them all.
+Reached NodeReached(const HostFacts& host, const ProbeFact& of) {
+  std::optional<Reached> best;
+  for (const ProbeFact& probe : host.probes) {
+    if (probe.of != ProbeFact::Of::kNode || probe.node != of.node ||
+        probe.address.family() != of.address.family()) {
+      continue;
+    }
+    best = std::min(best.value_or(probe.reached), probe.reached);
+  }
+  return best.value_or(Reached::kFull);
+}
+
+}  // namespace
+
 void CheckReachability(const CheckFacts& facts, std::vector<Finding>* findings) {
   for (const ProbeFact& probe : facts.host->probes) {
     if (probe.reached == Reached::kFull || probe.of == ProbeFact::Of::kPod) continue;
     const bool bridge = probe.of == ProbeFact::Of::kBridge;
+    // What is wrong with the way to a node is said once, and not of its bridge too.
+    if (bridge == (probe.reached == NodeReached(*facts.host, probe))) continue;
     const std::string show = Printable(probe.node) + "'s " +
                              (bridge ? "bridge address " : "address ") + probe.address.ToString();
     const std::string ping = "ping -M do -c 3 -s " +

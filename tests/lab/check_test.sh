@@ -151,6 +151,78 @@ EachFaultOfAPodIsFound() {
   await_clean
 }
 
+# WHAT CMD...: it is done, and nothing is found.
+stays_sound() {
+  local what=$1 report
+  shift
+  "$@" >/dev/null || fail "$what: cannot be made"
+  report=$(check) || fail "$what: $(jq -c '.findings[] | [.id, .what]' <<<"$report")"
+  expect_eq "findings: $what" "" "$(ids <<<"$report")"
+}
+
+of_another_network() {  # a pod on master1 with an MTU of its own and no hairpin mode
+  on ip netns add other
+  # shellcheck disable=SC2016  # inside
+  on bash -ec 'jq ". as \$list | .plugins[0] +
+      {cniVersion: \$list.cniVersion, name: \"other\", mtu: 1300, hairpinMode: false}" \
+      /run/cni/net.d/10-podroute.conflist |
+    CNI_COMMAND=ADD CNI_CONTAINERID=other CNI_NETNS=/run/netns/other CNI_IFNAME=eth0 CNI_PATH=/run/cni/bin \
+      /run/cni/bin/podroute-cni
+    # A bridge takes on the least MTU of its ports.
+    ip link set cni0 mtu 1500'
+}
+
+UnusualNodesAndPodsAreSound() {
+  sound_lab --dual-stack
+  lab pod master1 second >/dev/null
+  await_clean
+  stays_sound "another network's pod" of_another_network
+  stays_sound "multus" on bash -c "echo '{\"type\": \"multus-shim\", \"name\": \"multus-cni-network\",
+    \"clusterNetwork\": \"/host/etc/cni/net.d/10-podroute.conflist\"}' >/run/cni/net.d/00-multus.conf"
+  stays_sound "a pod with a second address" in_pod ip address add 10.50.0.1/32 dev eth0
+  stays_sound "a second uplink" on bash -ec '
+    ip link add eth1 type veth peer name eth2 && ip link set eth1 up && ip link set eth2 up
+    ip address add 172.20.1.1/24 dev eth1 && ip address add 192.168.0.101/24 dev eth0'
+  stays_sound "Docker's rules, and an exception for pods" on bash -ec '
+    iptables-nft -P FORWARD DROP
+    iptables-nft -N DOCKER-USER && iptables-nft -A FORWARD -j DOCKER-USER
+    iptables-nft -A DOCKER-USER -i cni0 -j ACCEPT && iptables-nft -A DOCKER-USER -o cni0 -j ACCEPT
+    iptables-nft -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE'
+  stays_sound "rules of a VPN" on bash -ec '
+    ip rule add priority 5210 fwmark 0x80000/0xff0000 lookup main
+    ip rule add priority 5250 fwmark 0x80000/0xff0000 unreachable
+    ip rule add priority 30000 lookup main suppress_prefixlength 0
+    ip rule add priority 30001 not fwmark 0xca6c lookup 51820
+    ip route add default via 192.168.0.254 table 51820'
+  stays_sound "a pod with a second link, and its default route there" in_pod bash -ec '
+    ip link add eth1 type veth peer name eth2 && ip link set eth1 up && ip link set eth2 up
+    ip address add 172.31.0.5/24 dev eth1 && ip route add 10.244.0.0/16 via 10.244.1.1
+    ip route replace default via 172.31.0.1'
+  lab api PATCH /api/v1/nodes/master1/status -o /dev/null -H 'Content-Type: application/merge-patch+json' --data \
+    '{"status": {"addresses": [{"type": "InternalIP", "address": "192.168.0.1"}, {"type": "ExternalIP", "address":
+      "203.0.113.1"}, {"type": "InternalIP", "address": "172.20.1.1"}, {"type": "InternalIP", "address": "fd00:192:168::1"}]}}'
+  stays_sound "a second InternalIP" true
+  lab exec worker1 podroute check --output=json >"$case_dir/report" || fail "as worker1 sees it: $(ids <"$case_dir/report")"
+}
+
+APodThatIsAboutToStartIsNotJudged() {
+  lab_up --nodes 1
+  lab pod master1 second >/dev/null
+  await_clean
+  local port
+  port=$(on ls /sys/class/net/cni0/brif)
+  # On a busy machine its start may take too long, once.
+  starting() {
+    on ip link set "$port" nomaster
+    (sleep 0.3 && on ip link set "$port" master cni0 && on bridge link set dev "$port" hairpin on) &
+    local code=0
+    clean || code=$?
+    wait $!
+    return "$code"
+  }
+  wait_for 30 starting
+}
+
 RouterAdvertisementsThatAreIgnoredAreFound() {
   sound_lab --dual-stack
   on sysctl -qw net.ipv6.conf.eth0.accept_ra=1
@@ -349,11 +421,13 @@ NetworkdThatManagesForeignRoutesIsFound() {
   # There is none to restart.
   on bash -c "systemctl() { :; }; $(jq -r '.findings[0].mend' <<<"$report")"
   clean
-  on rm /etc/systemd/networkd.conf.d/10-podroute.conf
+  on rm /etc/systemd/networkd.conf.d/zz-podroute.conf
   on bash -c "$manage OFF >/etc/systemd/networkd.conf"
   clean
   on bash -c "$manage 1 >/run/systemd/networkd.conf.d/99-other.conf"
-  not clean || fail "a drop-in that sorts last does not count"
+  report=$(check) && fail "a drop-in that sorts last does not count"
+  on bash -c "systemctl() { :; }; $(jq -r '.findings[0].mend' <<<"$report")"
+  clean
 }
 
 AWrongNameIsNoNode() {
