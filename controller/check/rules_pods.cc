@@ -75,6 +75,22 @@ void CheckPodMtu(const HostFacts& host, const PodLinkFact& pod, const std::strin
                        "its large packets, or those to it, are lost", NewPod("the right one")});
 }
 
+// Each pod gets an address of each family that the node has.
+void CheckFamilies(const HostFacts& host, const std::vector<IpAddress>& own, const std::string& has,
+                   std::vector<Finding>* findings) {
+  for (const IpPrefix& cidr : host.pod_cidrs) {
+    const bool there = std::any_of(own.begin(), own.end(), [&](const IpAddress& address) {
+      return address.family() == cidr.family() && Within(host.pod_cidrs, address);
+    });
+    if (there) continue;
+    findings->push_back({"PodAddressWrong", Severity::kWarning,
+                         has + ", and nothing of " + cidr.ToString(),
+                         "it has lost that address, or was there before the node had that podCIDR",
+                         NewPod("both")});
+    return;
+  }
+}
+
 // Whether it has what it was given.
 bool CheckAddress(const HostFacts& host, const PodLinkFact& pod, const std::string& port,
                   std::vector<Finding>* findings) {
@@ -85,8 +101,11 @@ bool CheckAddress(const HostFacts& host, const PodLinkFact& pod, const std::stri
   });
   const bool given = !pod.given || !Within(host.pod_cidrs, *pod.given) ||
                      std::find(own.begin(), own.end(), *pod.given) != own.end();
-  if (here && given) return true;
   const std::string has = "the pod at " + port + " has " + Join(own);
+  if (here && given) {
+    CheckFamilies(host, own, has, findings);
+    return true;
+  }
   if (!given) {
     findings->push_back(
         {"PodAddressWrong", Severity::kError, has + ", but was given " + pod.given->ToString(),

@@ -136,11 +136,17 @@ EachFaultOfAPodIsFound() {
   finds PodRouteMissing 2 in_pod ip -6 route delete default
   in_pod ip -6 route add default via fd00:10:244:1::1
   await_clean
+  local v6
+  v6=$(in_pod ip -6 -o address show eth0 scope global | grep -oE 'fd00[0-9a-f:]+/64')
+  finds PodAddressWrong 1 in_pod ip address delete "$v6" dev eth0
+  in_pod bash -c "ip address add $v6 dev eth0 nodad && ip -6 route replace default via fd00:10:244:1::1"
+  await_clean
   finds PodAddressWrong 2 in_pod bash -c "ip address add 10.244.1.77/24 dev eth0 && ip address delete $address dev eth0"
   finds PodAddressWrong 2 in_pod ip address flush dev eth0
   finds PodAddressWrong 2 in_pod ip address add 10.244.9.7/16 dev eth0
   in_pod ip address flush dev eth0
-  in_pod bash -c "ip address add $address dev eth0 && ip route add default via 10.244.1.1"
+  in_pod bash -ec "ip address add $address dev eth0; ip address add $v6 dev eth0 nodad
+    ip route add default via 10.244.1.1; ip -6 route replace default via fd00:10:244:1::1"
   await_clean
   finds PodSilent 1 in_pod sysctl -qw net.ipv4.icmp_echo_ignore_all=1
   in_pod sysctl -qw net.ipv4.icmp_echo_ignore_all=0
