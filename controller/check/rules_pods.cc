@@ -76,8 +76,8 @@ void CheckPodMtu(const HostFacts& host, const PodLinkFact& pod, const std::strin
 }
 
 // Each pod gets an address of each family that the node has.
-void CheckFamilies(const HostFacts& host, const std::vector<IpAddress>& own, const std::string& has,
-                   std::vector<Finding>* findings) {
+void CheckPodFamilies(const HostFacts& host, const std::vector<IpAddress>& own,
+                      const std::string& has, std::vector<Finding>* findings) {
   for (const IpPrefix& cidr : host.pod_cidrs) {
     const bool there = std::any_of(own.begin(), own.end(), [&](const IpAddress& address) {
       return address.family() == cidr.family() && Within(host.pod_cidrs, address);
@@ -103,7 +103,7 @@ bool CheckAddress(const HostFacts& host, const PodLinkFact& pod, const std::stri
                      std::find(own.begin(), own.end(), *pod.given) != own.end();
   const std::string has = "the pod at " + port + " has " + Join(own);
   if (here && given) {
-    CheckFamilies(host, own, has, findings);
+    CheckPodFamilies(host, own, has, findings);
     return true;
   }
   if (!given) {
