@@ -17,7 +17,7 @@ HostAgent::HostAgent(const Options& options, HttpTransport& transport,
       feed_(transport, clock_, ""),
       reporter_(transport, clock_, options.node_name),
       api_server_(api_server_host, clock_),
-      pass_events_(options.node_name) {}
+      pass_events_(PassEvents::Of::kNode, options.node_name) {}
 
 HostAgent::~HostAgent() { StopThreads(); }
 

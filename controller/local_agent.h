@@ -46,7 +46,7 @@ class LocalAgent {
         transport_(transport),
         feed_(transport, clock_, options.node_name),
         reporter_(transport, clock_, options.node_name),
-        pass_events_(options.node_name) {}
+        pass_events_(PassEvents::Of::kNode, options.node_name) {}
   Status Start();
   Status StartMonitor();
   void OnHints();

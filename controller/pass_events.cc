@@ -46,7 +46,7 @@ bool Follows(const Nodes& nodes, size_t one, const std::string& other) {
 
 std::vector<Refusal> PassEvents::ToTell(const std::vector<Refusal>& refused,
                                         const Nodes& nodes) const {
-  if (node_.empty()) return refused;
+  if (of_ == Of::kRouter) return refused;
   std::vector<Refusal> tell;
   const std::optional<size_t> own = PlaceOf(nodes, node_);
   for (const Refusal& one : refused) {
@@ -80,16 +80,20 @@ std::vector<NodeEvent> PassEvents::After(const PassReport& report,
     say(std::move(refusal.node), std::string(RefusalReasonName(refusal.reason)),
         std::move(refusal.message));
   }
-  if (node_.empty()) {
+  std::string error = report.first_error;
+  if (of_ == Of::kRouter) {
+    if (!report.read_error) error.clear();
     for (const RouteFailure& failure : report.failures) {
-      if (!failure.node.empty()) say(failure.node, kRouteFailed, failure.message);
+      if (!failure.node.empty()) {
+        say(failure.node, kRouteFailed, failure.message);
+      } else if (error.empty()) {
+        error = failure.message;
+      }
     }
-    return events;
+    if (!PlaceOf(nodes, node_)) return events;
   }
-  if (!report.first_error.empty() && report.first_error != error_) {
-    say(node_, kRouteFailed, report.first_error);
-  }
-  error_ = report.first_error;
+  if (!error.empty() && error != error_) say(node_, kRouteFailed, error);
+  error_ = std::move(error);
   if (report.withheld > 0 && withheld_ == 0) {
     say(node_, kDeletesWithheld,
         std::to_string(report.withheld) +

@@ -21,11 +21,13 @@ namespace podroute {
 // On a node all are about that Node: five thousand agents see the same bad Node, and its own agent
 // says so once. What only other machines can see of it, that they do not reach its address, the two
 // say whose Nodes follow it in the order of their names. On a router the first two are about the
-// Node that has no route there, and the others, which are about none, stand in the log alone.
+// Node that has no route there; what is about none is said of the router's own Node, and stands in
+// the log alone where it is none.
 class PassEvents {
  public:
-  // `node`: this machine's; empty on a router.
-  explicit PassEvents(std::string node) : node_(std::move(node)) {}
+  enum class Of { kNode, kRouter };
+  // `node`: this machine's, which on a router need not be there.
+  PassEvents(Of of, std::string node) : of_(of), node_(std::move(node)) {}
 
   // `nodes`: all, by name.
   std::vector<NodeEvent> After(const PassReport& report, const std::vector<Refusal>& refused,
@@ -36,6 +38,7 @@ class PassEvents {
   std::vector<Refusal> ToTell(const std::vector<Refusal>& refused,
                               const std::vector<std::shared_ptr<const Node>>& nodes) const;
 
+  Of of_;
   std::string node_;
   std::vector<Refusal> refused_;
   std::string error_;

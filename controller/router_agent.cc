@@ -27,7 +27,8 @@ RouterAgent::RouterAgent(const Options& options, HttpTransport& transport,
       feed_(transport, clock_, ""),
       reporter_(transport, clock_, options.node_name),
       api_server_(api_server_host, clock_),
-      sysctls_(options.router.set_sysctls, options.sysctl_dir) {}
+      sysctls_(options.router.set_sysctls, options.sysctl_dir),
+      pass_events_(PassEvents::Of::kRouter, options.node_name) {}
 
 RouterAgent::~RouterAgent() {
   Stop();
@@ -145,7 +146,7 @@ void RouterAgent::OnPermit() {
   if (permit == permit_) return;
   keeper_.reset();
   reporter_.Update({});  // The next leader's now.
-  pass_events_ = PassEvents("");
+  pass_events_ = PassEvents(PassEvents::Of::kRouter, options_.node_name);
   permit_ = std::move(permit);
   if (elector_) status_->metrics().SetLeader(permit_ != nullptr);
   begin_timer_->Disarm();

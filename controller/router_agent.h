@@ -77,7 +77,7 @@ class RouterAgent {
   WritePermit always_{BootClock()};         // Where there is no election.
   std::shared_ptr<WritePermit> permit_;     // keeper_'s; the keeper goes first.
   std::unique_ptr<RouteKeeper> keeper_;     // Null: this process does not lead.
-  PassEvents pass_events_{""};              // Of the present term.
+  PassEvents pass_events_;                  // Of the present term.
   std::string keeper_error_;                // As last said.
   std::thread signal_thread_;
 };

@@ -24,7 +24,7 @@ Refusal Refused(const std::string& node, const std::string& cidr,
 }
 
 TEST(PassEventsTest, ARefusalIsToldOnceAndAgainAfterItWasOver) {
-  PassEvents events("n1");
+  PassEvents events(PassEvents::Of::kNode, "n1");
   std::vector<Refusal> refused = {Refused("n1", "a"), Refused("n1", "b")};
   EXPECT_EQ(Text(events.After({}, refused, 0, {})), "n1 TooWide why a\nn1 TooWide why b\n");
   EXPECT_EQ(Text(events.After({}, refused, 0, {})), "");
@@ -38,8 +38,10 @@ TEST(PassEventsTest, ARefusalIsToldOnceAndAgainAfterItWasOver) {
 
 TEST(PassEventsTest, ANodeTellsOfItselfAndARouterOfAll) {
   std::vector<Refusal> refused = {Refused("n1", "a"), Refused("n2", "b")};
-  EXPECT_EQ(Text(PassEvents("n2").After({}, refused, 0, {})), "n2 TooWide why b\n");
-  EXPECT_EQ(Text(PassEvents("").After({}, refused, 0, {})), "n1 TooWide why a\nn2 TooWide why b\n");
+  EXPECT_EQ(Text(PassEvents(PassEvents::Of::kNode, "n2").After({}, refused, 0, {})),
+            "n2 TooWide why b\n");
+  EXPECT_EQ(Text(PassEvents(PassEvents::Of::kRouter, "r").After({}, refused, 0, {})),
+            "n1 TooWide why a\nn2 TooWide why b\n");
 }
 
 // A Node whose address the others do not reach sees nothing wrong itself.
@@ -51,28 +53,32 @@ TEST(PassEventsTest, WhatOthersSeeOfANodeTheTwoThatFollowItTell) {
     nodes.push_back(node);
   }
   const std::vector<Refusal> refused = {Refused("c", "x", RefusalReason::kNextHopNotConnected)};
-  auto told = [&](const char* by) { return Text(PassEvents(by).After({}, refused, 0, nodes)); };
+  auto told = [&](const char* by) {
+    return Text(PassEvents(PassEvents::Of::kNode, by).After({}, refused, 0, nodes));
+  };
   EXPECT_EQ(told("b"), "");
   EXPECT_EQ(told("c"), "c NextHopNotConnected why x\n");
   EXPECT_EQ(told("d"), "c NextHopNotConnected from d: why x\n");
   EXPECT_EQ(told("a"), "c NextHopNotConnected from a: why x\n");
   EXPECT_EQ(told("other"), "");
-  EXPECT_EQ(told(""), "c NextHopNotConnected why x\n");
+  EXPECT_EQ(Text(PassEvents(PassEvents::Of::kRouter, "r").After({}, refused, 0, nodes)),
+            "c NextHopNotConnected why x\n");
   // The only other one.
   nodes.resize(2);
-  EXPECT_EQ(Text(PassEvents("a").After({}, {Refused("b", "x", RefusalReason::kNextHopIsLocal)}, 0,
-                                       nodes)),
+  EXPECT_EQ(Text(PassEvents(PassEvents::Of::kNode, "a")
+                     .After({}, {Refused("b", "x", RefusalReason::kNextHopIsLocal)}, 0, nodes)),
             "b NextHopIsLocal from a: why x\n");
   // What each sees alike, its own agent tells.
-  EXPECT_EQ(Text(PassEvents("a").After({}, {Refused("b", "x")}, 0, nodes)), "");
-  PassEvents again("a");
+  EXPECT_EQ(Text(PassEvents(PassEvents::Of::kNode, "a").After({}, {Refused("b", "x")}, 0, nodes)),
+            "");
+  PassEvents again(PassEvents::Of::kNode, "a");
   const std::vector<Refusal> down = {Refused("b", "x", RefusalReason::kLinkDown)};
   EXPECT_EQ(Text(again.After({}, down, 0, nodes)), "b LinkDown from a: why x\n");
   EXPECT_EQ(Text(again.After({}, down, 0, nodes)), "");
 }
 
 TEST(PassEventsTest, ANodeTellsOfFailedRoutesUntilTheErrorIsAnother) {
-  PassEvents events("n1");
+  PassEvents events(PassEvents::Of::kNode, "n1");
   PassReport report;
   report.first_error = "add 10.0.2.0/24: no";
   EXPECT_EQ(Text(events.After(report, {}, 0, {})), "n1 RouteFailed add 10.0.2.0/24: no\n");
@@ -87,13 +93,36 @@ TEST(PassEventsTest, ARouterTellsTheNodeWhoseRouteFailed) {
   PassReport report;
   report.first_error = "add 10.0.2.0/24: no";
   report.failures = {{"n2", "add 10.0.2.0/24: no"}, {"", "delete 10.0.3.0/24: no"}};
-  EXPECT_EQ(Text(PassEvents("").After(report, {}, 0, {})), "n2 RouteFailed add 10.0.2.0/24: no\n");
-  EXPECT_EQ(Text(PassEvents("n1").After(report, {}, 0, {})),
+  EXPECT_EQ(Text(PassEvents(PassEvents::Of::kRouter, "r").After(report, {}, 0, {})),
+            "n2 RouteFailed add 10.0.2.0/24: no\n");
+  EXPECT_EQ(Text(PassEvents(PassEvents::Of::kNode, "n1").After(report, {}, 0, {})),
             "n1 RouteFailed add 10.0.2.0/24: no\n");
 }
 
+// A router that is a Node, as the Deployment's are.
+TEST(PassEventsTest, WhatIsNoNodesIsSaidOfTheRoutersOwn) {
+  auto node = std::make_shared<Node>();
+  node->name = "r";
+  PassEvents events(PassEvents::Of::kRouter, "r");
+  PassReport report;
+  report.first_error = "connect to BIRD: no";
+  report.read_error = StatusCode::kUnavailable;
+  EXPECT_EQ(Text(events.After(report, {}, 0, {node})), "r RouteFailed connect to BIRD: no\n");
+  EXPECT_EQ(Text(events.After(report, {}, 0, {node})), "");
+  EXPECT_EQ(Text(events.After({}, {}, 0, {node})), "");
+  report = {};
+  report.first_error = "add 10.0.2.0/24: no";
+  report.failures = {{"n2", "add 10.0.2.0/24: no"}, {"", "delete 10.0.3.0/24: no"}};
+  report.withheld = 12;
+  const std::string text = Text(events.After(report, {}, 0, {node}));
+  EXPECT_EQ(text.find("n2 RouteFailed add 10.0.2.0/24: no\nr RouteFailed delete 10.0.3.0/24: no\n"
+                      "r DeletesWithheld 12 routes"),
+            0u)
+      << text;
+}
+
 TEST(PassEventsTest, WithheldDeletesAndShadowedRoutesAreToldWhenTheyBegin) {
-  PassEvents events("n1");
+  PassEvents events(PassEvents::Of::kNode, "n1");
   PassReport report;
   report.withheld = 12;
   EXPECT_EQ(Text(events.After(report, {}, 0, {})).find("n1 DeletesWithheld 12 routes"), 0u);
@@ -103,7 +132,7 @@ TEST(PassEventsTest, WithheldDeletesAndShadowedRoutesAreToldWhenTheyBegin) {
   EXPECT_EQ(Text(events.After({}, {}, 1, {})), "");
   EXPECT_EQ(Text(events.After(report, {}, 3, {})).find("n1 DeletesWithheld 13 routes"), 0u);
   // They are about none of a router's nodes.
-  EXPECT_EQ(Text(PassEvents("").After(report, {}, 3, {})), "");
+  EXPECT_EQ(Text(PassEvents(PassEvents::Of::kRouter, "r").After(report, {}, 3, {})), "");
 }
 
 }  // namespace

@@ -136,11 +136,14 @@ TEST_F(RouterBirdTest, AConfigurationThatBirdRefuses) {
 }
 
 TEST_F(RouterBirdTest, ABirdThatIsKilledAndStartedEmpty) {
-  StartRouter();
+  StartRouter({"--node_name=node2"});
   ASSERT_TRUE(TableBecomes(UsualRoutes(2, 3)));
   bird_->Kill();
   PutNode(UsualNode(4));
   EXPECT_TRUE(Fails("bird", "Unavailable", "connect to BIRD on " + bird_->socket_path()));
+  EXPECT_TRUE(Eventually("an Event of the router's own Node", [&] {
+    return Value(R"(podroute_node_writes_total{kind="event",result="ok"})") == 1;
+  }));
   ASSERT_EQ(unlink(bird_->file_path().c_str()), 0);
   bird_->Start();
   EXPECT_TRUE(TableBecomes(UsualRoutes(2, 4)));
