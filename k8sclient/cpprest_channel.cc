@@ -228,7 +228,10 @@ std::string Describe(const web::http::http_exception& error, Hooks& hooks) {
   if (code == ECONNABORTED || code <= 2) {
     return origin + " closed the connection before its answer was complete";
   }
-  return "talk to " + origin + ": " + what + ": " + std::generic_category().message(code);
+  // In TLS 1.3 a server refuses the client's certificate after the handshake.
+  std::string reason = TlsErrorText(static_cast<unsigned>(code));
+  if (reason.empty()) reason = std::generic_category().message(code);
+  return "talk to " + origin + ": " + what + ": " + reason;
 }
 
 class Call final : public HttpCall {

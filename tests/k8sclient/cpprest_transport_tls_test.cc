@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
 
+#include <cerrno>
+
+#include "k8sclient/tls_context.h"
 #include "tests/base/temp_dir.h"
 #include "tests/k8sclient/test_certificates.h"
 #include "tests/k8sclient/transport_testing.h"
@@ -250,6 +253,29 @@ TEST(TransportTls, SaysWhatIsWrongWithFilesBeforeAnythingIsSent) {
   credentials->SetCertificate({"not a certificate", one.key_pem});
   EXPECT_EQ(NewCpprestTransport(config).status().message().find("the client certificate: "), 0u);
   EXPECT_EQ(server.connections(), 0);
+}
+
+// In TLS 1.3 that is known after the handshake only.
+TEST(TransportTls, SaysThatTheServerRefusesTheClientCertificate) {
+  ScriptedServer::Options options = Tls(IssueFor({"127.0.0.1"}));
+  options.client_authority_pem = ClusterAuthority().pem();
+  ScriptedServer tls(options, Answering("{}"));
+  // It lets the alert arrive.
+  ScriptedServer server({}, [&](ServerConnection& connection) {
+    if (!connection.StartTls(tls.tls())) connection.WaitForClose();
+  });
+  TestCertificate stranger = TestAuthority("some other CA").Issue({"stranger", {}, false});
+  auto credentials = std::make_shared<FakeCredentials>();
+  credentials->SetCertificate({stranger.certificate_pem, stranger.key_pem});
+  ClientConfig config = TlsConfigFor(server, ClusterAuthority().pem());
+  config.credentials = credentials;
+  const std::string message = TryOnce(config).message();
+  EXPECT_NE(message.find("alert unknown ca"), std::string::npos) << message;
+  EXPECT_EQ(message.find("Unknown error"), std::string::npos) << message;
+}
+
+TEST(TransportTls, AnErrnoIsNoTlsError) {
+  for (int number : {EAGAIN, EPIPE, ECONNRESET, ETIMEDOUT}) EXPECT_EQ(TlsErrorText(number), "");
 }
 
 TEST(TransportTls, SaysThatTheServerSpeaksNoTls) {
