@@ -1,5 +1,6 @@
 #include "controller/api_client.h"
 
+#include <chrono>
 #include <utility>
 
 #include "controller/version.h"
@@ -21,6 +22,11 @@ Result<ApiClient> ApiClient::Create(const Options& options) {
   transport.user_agent = "podroute/" + std::string(kVersion);
   PODROUTE_ASSIGN_OR_RETURN(client.transport, NewCpprestTransport(std::move(config), transport));
   return client;
+}
+
+std::vector<IpAddress> ApiClient::Addresses() const {
+  Result<std::vector<IpAddress>> addresses = HostResolver().Resolve(host, std::chrono::seconds(5));
+  return addresses.ok() ? *addresses : std::vector<IpAddress>();
 }
 
 }  // namespace podroute

@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "base/ip_prefix.h"
 #include "base/status.h"
 #include "controller/options.h"
 #include "k8sclient/host_resolver.h"
@@ -15,6 +17,10 @@ namespace podroute {
 struct ApiClient {
   // Finds and reads the configuration and its certificates; sends nothing.
   static Result<ApiClient> Create(const Options& options);
+
+  // The server's own, which no route may cover; waits up to 5 s for a name server. Empty when none
+  // answers: not to know them costs one rule of a plan.
+  std::vector<IpAddress> Addresses() const;
 
   std::unique_ptr<HttpTransport> transport;
   std::string host;           // Name or address, as configured.

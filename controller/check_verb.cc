@@ -19,8 +19,10 @@ Result<ApiClient> ReadCluster(const Options& options, CheckFacts* facts) {
   PODROUTE_ASSIGN_OR_RETURN(ApiClient client, ApiClient::Create(options));
   ClusterFacts cluster;
   PODROUTE_ASSIGN_OR_RETURN(cluster.nodes, NodesFromCluster(*client.transport, SystemClock()));
+  cluster.api_server = client.Addresses();
   DesiredOptions wanted;
   wanted.cluster_cidrs = options.cluster_cidrs;
+  wanted.api_server = cluster.api_server;
   cluster.refused = DesiredRoutes(ToNodeInfos(cluster.nodes), std::nullopt, wanted).refused;
   facts->cluster = std::move(cluster);
   return client;

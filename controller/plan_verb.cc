@@ -30,10 +30,7 @@ Result<Input> ReadInput(const Options& options) {
   }
   PODROUTE_ASSIGN_OR_RETURN(ApiClient client, ApiClient::Create(options));
   PODROUTE_ASSIGN_OR_RETURN(input.nodes, NodesFromCluster(*client.transport, SystemClock()));
-  // Not to know it costs one rule of the plan; the API server has just been reached.
-  Result<std::vector<IpAddress>> addresses =
-      HostResolver().Resolve(client.host, std::chrono::seconds(5));
-  if (addresses.ok()) input.api_server = *addresses;
+  input.api_server = client.Addresses();
   return input;
 }
 

@@ -24,6 +24,7 @@ namespace podroute {
 
 struct ClusterFacts {
   std::vector<std::shared_ptr<const Node>> nodes;
+  std::vector<IpAddress> api_server;  // Its addresses.
   // As written, comma separated; absent: there is no such ConfigMap, or it does not say.
   std::optional<std::string> kube_proxy_cidr, kubeadm_cidr;
   bool kube_proxy = false;        // Its ConfigMap is there.

@@ -271,7 +271,7 @@ void GatherHost(const Options& options, const Node* self, CheckFacts* facts,
     for (const LocalLink& link : uplinks) host.uplinks.push_back(link.name);
     GatherAutoconfigured(uplinks, &host);
     if (!uplinks.empty()) host.wanted_mtu = PodMtu(uplinks);
-    DesiredOptions wanted{self->name, options.cluster_cidrs, {}};
+    DesiredOptions wanted{self->name, options.cluster_cidrs, facts->cluster->api_server};
     DesiredResult desired = DesiredRoutes(ToNodeInfos(facts->cluster->nodes), host.local, wanted);
     std::vector<std::string> problems;
     host.pod_cidrs = UsablePodCidrs(*self, desired.refused, &problems);

@@ -387,6 +387,19 @@ EachFaultOfTheClusterIsFound() {
   finds ClusterUnreachable 2 true
 }
 
+# Which the agents refuse too.
+APodCidrThatHoldsTheApiServerIsFoundFromElsewhere() {
+  lab_up --nodes 1
+  expect_eq "before" "" "$(lab exec apiserver podroute check --output=json | ids)"
+  lab api POST /api/v1/nodes -o /dev/null -H 'Content-Type: application/json' --data-binary \
+    '{"apiVersion":"v1","kind":"Node","metadata":{"name":"worker9"},"spec":{"podCIDR":"192.168.0.252/30","podCIDRs":["192.168.0.252/30"]},
+      "status":{"addresses":[{"type":"InternalIP","address":"192.168.0.9"}]}}'
+  local report
+  report=$(lab exec apiserver podroute check --output=json) && fail "nothing found"
+  expect_eq "findings" RouteRefused "$(ids <<<"$report")"
+  expect_contains "what" "API server" "$report"
+}
+
 WrongAddressesOfTheNodeAndItsBridgeAreFound() {
   sound_lab --dual-stack
   await_clean
