@@ -63,7 +63,7 @@ void GatherSysctls(HostFacts* host) {
   }
 }
 
-// Temporary ones (RFC 8981) have the same lifetimes, and a public one beside them.
+// Uplinks with an IPv6 address that has a lifetime, by router advertisements (RFC 4862) or DHCPv6.
 void GatherAutoconfigured(const std::vector<LocalLink>& uplinks, HostFacts* host) {
   Result<std::unique_ptr<NetlinkSocket>> netlink = NetlinkSocket::Create();
   if (!netlink.ok()) return;
