@@ -122,7 +122,7 @@ std::vector<ProbeFact> PodProbes(const HostFacts& host, const Node& self) {
   auto node_address = [&](IpFamily family) -> std::optional<IpAddress> {
     for (const std::string& text : self.internal_ips) {
       Result<IpAddress> address = IpAddress::Parse(text);
-      if (!address.ok() || address->family() != family) continue;
+      if (!address.ok() || address->family() != family || address->IsLoopback()) continue;
       for (const LocalAddress& own : host.local.addresses) {
         if (own.address == *address) return *address;
       }

@@ -421,6 +421,11 @@ WrongAddressesOfTheNodeAndItsBridgeAreFound() {
   on ip link set eth2 up
   on ip address add 172.16.9.9/24 dev eth1
   finds NodeAddressOtherLink 2 patch master1 172.16.9.9
+  # Nobody answers that by a link, and the pods are not to blame.
+  patch master1 127.0.0.1 >/dev/null
+  local report
+  report=$(check) && fail "127.0.0.1 is no address for others"
+  [[ $(ids <<<"$report") != *Pod* ]] || fail "pods are blamed: $(ids <<<"$report")"
 }
 
 # In the node's own mount namespace, and on its own /run.
