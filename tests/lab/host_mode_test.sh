@@ -142,7 +142,7 @@ NodesDeletedWhileTheAgentWasDownLoseTheirRoutesAndNobodyElseDoes() {
   lab exec master1 ip route add 10.244.3.0/24 via 192.168.0.4 proto static metric 50
   lab exec master1 ip route add 10.244.77.0/24 via 192.168.0.4 proto bird metric 110
   lab exec master1 ip route add 10.99.0.0/16 via 192.168.0.4
-  foreign() { lab exec master1 ip route show | grep -v 'proto 110'; }
+  foreign() { all_routes master1 | grep -v 'proto 110'; }
   local before
   before=$(foreign)
   lab kubectl delete node worker2
@@ -203,7 +203,7 @@ TheOlderOfTwoNodesKeepsAPodCidrAndTheSurvivorTakesItOver() {
 HostileNodesAreRefusedAndTheOthersServed() {
   lab_up --nodes 2
   local before
-  before=$(lab exec master1 ip route show | grep -v 'proto 110')
+  before=$(all_routes master1 | grep -v 'proto 110')
   create hostile-default 0.0.0.0/0 192.168.0.50
   create hostile-lan 192.168.0.0/24 192.168.0.50
   create hostile-apiserver 192.168.0.253/32 192.168.0.50
@@ -213,7 +213,7 @@ HostileNodesAreRefusedAndTheOthersServed() {
   create good 10.244.60.0/24 192.168.0.60
   wait_for 10 has_route master1 "10.244.60.0/24 192.168.0.60"
   expect_eq "our routes" $'10.244.2.0/24 192.168.0.2\n10.244.60.0/24 192.168.0.60' "$(routes master1)"
-  expect_eq "all others" "$before" "$(lab exec master1 ip route show | grep -v 'proto 110')"
+  expect_eq "all others" "$before" "$(all_routes master1 | grep -v 'proto 110')"
   expect_eq "refused" 6 "$(lab exec master1 podroute plan --output=json | jq '[.refused[] | select(.reason | length > 0)] | length')"
 }
 
@@ -234,11 +234,11 @@ CleanupRemovesWhatIsOursAndNothingElse() {
   lab exec master1 ip route add 10.99.0.0/16 via 192.168.0.3 metric 110
   local all before code=0 output
   # The agent would put it back, and another container sees that it runs.
-  all=$(lab exec master1 ip route show)
+  all=$(all_routes master1)
   output=$(lab exec master1 unshare --mount --pid --fork podroute cleanup 2>&1) || code=$?
   expect_eq "exit code beside an agent" 1 "$code"
   expect_contains "what it says" "stop it first" "$output"
-  expect_eq "all routes beside an agent" "$all" "$(lab exec master1 ip route show)"
+  expect_eq "all routes beside an agent" "$all" "$(all_routes master1)"
   # While a pod is attached what its deletion needs stays.
   lab agent master1 stop
   code=0
@@ -246,9 +246,9 @@ CleanupRemovesWhatIsOursAndNothingElse() {
   expect_eq "exit code with a pod" 1 "$code"
   expect_contains "what it says" "left cni0 and the plugin: 1 pod is attached still" "$output"
   lab pod-delete master1 pod
-  before=$(lab exec master1 ip route show | grep -v 'dev cni0')
+  before=$(all_routes master1 | grep -v 'dev cni0')
   lab exec master1 podroute cleanup
-  expect_eq "all routes" "$before" "$(lab exec master1 ip route show)"
+  expect_eq "all routes" "$before" "$(all_routes master1)"
   expect_eq "nexthop objects" "" "$(lab exec master1 ip nexthop show)"
   expect_eq "files" "" "$(lab exec master1 find /run/cni /run/cni-ipam-state ! -type d 2>/dev/null)"
   expect_eq "a second time" "nothing of podroute's is left here" "$(lab exec master1 podroute cleanup)"

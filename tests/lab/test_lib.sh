@@ -40,6 +40,10 @@ expect_contains() {  # WHAT PART TEXT
   [[ "$3" == *"$2"* ]] || fail "$1: expected it to contain '$2', got: $3"
 }
 
+# MACHINE: its routes as somebody made them, without what the kernel says of their links in its own time: a
+# bridge without ports turns "linkdown" up to a second after it was made.
+all_routes() { lab exec "$1" ip route show | sed -E 's/ (linkdown|dead)\b//g'; }
+
 # wait_for SECONDS CMD...: until CMD succeeds; the deadline is for when it never will, no measurement.
 wait_for() {
   local deadline=$((SECONDS + $1))
