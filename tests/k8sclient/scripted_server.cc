@@ -142,7 +142,10 @@ void ServerConnection::GiveUpWritingAfter(std::chrono::milliseconds time) {
 
 void ServerConnection::WaitForClose() {
   char buffer[4096];
-  while (established_ && Receive(buffer, sizeof buffer) > 0) {
+  // After a failed handshake too: closing with bytes unread resets the connection, and the alert is
+  // lost.
+  while ((established_ ? Receive(buffer, sizeof buffer)
+                       : static_cast<int>(recv(fd_.get(), buffer, sizeof buffer, 0))) > 0) {
   }
 }
 
