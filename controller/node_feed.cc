@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "base/code_pages.h"
+
 namespace podroute {
 namespace {
 
@@ -26,6 +28,7 @@ Status NodeFeed::Prepare(EventLoop& loop, std::function<void()> on_change) {
 }
 
 void NodeFeed::Start() {
+  ReleaseCodePages();
   thread_ = std::thread([this] { reflector_.Run(stop_); });
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/code_pages.h"
 #include "k8sclient/initial_events.h"
 #include "k8sclient/list_watch.h"
 
@@ -103,13 +104,20 @@ ApiError Reflector::List(StopToken& stop) {
   return PlainList(job, stop);
 }
 
+// Before an answer's Nodes need memory, what a handshake took of it is given back.
+ApiError Reflector::Open(const std::string& target, Duration idle_timeout,
+                         std::unique_ptr<BodyStream>* body) {
+  ApiError error = OpenBody(transport_, target, idle_timeout, body);
+  ReleaseCodePages();
+  return error;
+}
+
 // The list, and then the watch that its stream goes on as.
 ApiError Reflector::WatchList(const ListJob& job, StopToken& stop) {
   int seconds = WatchSeconds();
   std::unique_ptr<BodyStream> body;
-  ApiError error =
-      OpenBody(transport_, WatchListTarget(job.version, seconds, options_.field_selector),
-               options_.list_idle_timeout, &body);
+  ApiError error = Open(WatchListTarget(job.version, seconds, options_.field_selector),
+                        options_.list_idle_timeout, &body);
   if (!error.ok()) return WatchListFailed(std::move(error), job, /*opened=*/false);
   if (!SetBody(body.get(), /*watch=*/false, stop)) return Cancelled();
   WatchDecoder decoder(*body, clock_);
@@ -228,7 +236,7 @@ ApiError Reflector::ListPages(const std::string& version, int limit, StopToken& 
 
 ApiError Reflector::ListPage(const std::string& target, StopToken& stop, NodeListPage* page) {
   std::unique_ptr<BodyStream> body;
-  ApiError error = OpenBody(transport_, target, options_.list_idle_timeout, &body);
+  ApiError error = Open(target, options_.list_idle_timeout, &body);
   if (!error.ok()) return error;
   if (!SetBody(body.get(), /*watch=*/false, stop)) return Cancelled();
   Result<NodeListPage> decoded = DecodeNodeList(*body, clock_);
@@ -248,8 +256,8 @@ ApiError Reflector::Watch(StopToken& stop) {
   int seconds = WatchSeconds();
   MonotonicTime started = clock_.Now();
   std::unique_ptr<BodyStream> body;
-  ApiError error = OpenBody(transport_, WatchTarget(version_, seconds, options_.field_selector),
-                            std::chrono::seconds(seconds) + kWatchGrace, &body);
+  ApiError error = Open(WatchTarget(version_, seconds, options_.field_selector),
+                        std::chrono::seconds(seconds) + kWatchGrace, &body);
   if (!error.ok()) {
     need_list_ = !LeavesVersionAlone(error);
     return error;

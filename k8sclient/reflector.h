@@ -111,6 +111,8 @@ class Reflector {
     MonotonicTime started;
   };
 
+  ApiError Open(const std::string& target, Duration idle_timeout,
+                std::unique_ptr<BodyStream>* body);
   ApiError List(StopToken& stop);
   ApiError WatchList(const ListJob& job, StopToken& stop);
   ApiError WatchListFailed(ApiError error, const ListJob& job, bool opened);

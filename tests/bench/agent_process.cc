@@ -68,16 +68,36 @@ AgentProcess::~AgentProcess() {
 }
 
 double AgentProcess::MemoryMb(const std::string& field) const {
-  return static_cast<double>(Field("/proc/" + std::to_string(pid_) + "/status", field)) / 1024;
+  return static_cast<double>(Field("/proc/" + std::to_string(pid_) + "/status", field)) * 1024 /
+         1e6;
+}
+
+std::vector<std::string> AgentProcess::Threads() const {
+  std::vector<std::string> folders;
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task")) {
+    folders.push_back(task.path().string());
+  }
+  return folders;
 }
 
 uint64_t AgentProcess::WakeUps() const {
   uint64_t sum = 0;
-  for (const auto& task :
-       std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task")) {
-    sum += Field(task.path().string() + "/status", "voluntary_ctxt_switches");
+  for (const std::string& thread : Threads()) {
+    sum += Field(thread + "/status", "voluntary_ctxt_switches");
   }
   return sum;
+}
+
+bool AgentProcess::Sleeps() const {
+  for (const std::string& thread : Threads()) {
+    std::ifstream stat(thread + "/stat");
+    std::string text;
+    std::getline(stat, text);
+    // "2893 (podroute) S ..."; there is none of a thread that has just ended.
+    if (!text.empty() && text.find(") S ") == std::string::npos) return false;
+  }
+  return true;
 }
 
 uint64_t AgentProcess::LoopWakeUps() const {
@@ -94,7 +114,9 @@ double AgentProcess::CpuSeconds() const {
 }
 
 void AgentProcess::AwaitQuiet() const {
-  for (uint64_t before = ~uint64_t{0}, now = WakeUps(); now != before; now = WakeUps()) {
+  // On a machine with other work a thread may wait long for its turn: that is no sleep.
+  for (uint64_t before = ~uint64_t{0}, now = WakeUps(); now != before || !Sleeps();
+       now = WakeUps()) {
     before = now;
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }

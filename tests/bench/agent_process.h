@@ -20,17 +20,20 @@ class AgentProcess {
   ~AgentProcess();
 
   pid_t pid() const { return pid_; }
-  // Of /proc/PID/status: "VmRSS", "RssAnon", "RssFile".
+  // Of /proc/PID/status: "VmRSS", "RssAnon", "RssFile", "VmHWM"; 1,000,000 bytes each.
   double MemoryMb(const std::string& field) const;
   // How often its threads have gone to sleep, and so been woken up.
   uint64_t WakeUps() const;
   // Of the thread with the loop that touches the kernel.
   uint64_t LoopWakeUps() const;
   double CpuSeconds() const;
-  // Until nothing has woken it up for 200 ms.
+  // Until nothing has woken it up for 200 ms, and nothing in it waits for its turn.
   void AwaitQuiet() const;
 
  private:
+  std::vector<std::string> Threads() const;  // Their folders in /proc.
+  bool Sleeps() const;
+
   const TempDir files_;
   pid_t pid_ = -1;
 };

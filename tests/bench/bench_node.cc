@@ -40,18 +40,30 @@ std::string Conditions(uint64_t version) {
 
 }  // namespace
 
-BenchNode MakeBenchNode(size_t i) {
+BenchNode MakeBenchNode(size_t i, bool dual_stack) {
   const uint32_t n = static_cast<uint32_t>(i);
   BenchNode node;
   node.name = "worker-" + std::to_string(i) + ".cluster.example.org";
   node.pod_cidr = IpPrefix::Of(IpAddress::V4(kFirstPodCidr + (n << 8)), 24);
   node.internal_ip = IpAddress::V4(n == 0 ? kAddressOfZero : kFirstAddress + n);
   node.resource_version = 1000000 + i;
+  if (dual_stack) {
+    char number[8];
+    snprintf(number, sizeof number, "%x", static_cast<unsigned>(n) + 2);
+    node.pod_cidr_v6 = IpPrefix::Parse(std::string("fd00:10:") + number + "::/64").value();
+    node.internal_ip_v6 = IpAddress::Parse(std::string("fd00:192::") + number).value();
+  }
   return node;
 }
 
 std::string NodeJson(const BenchNode& node) {
   const std::string cidr = node.pod_cidr.ToString();
+  const std::string v6_cidr =
+      node.pod_cidr_v6 ? R"(",")" + node.pod_cidr_v6->ToString() : std::string();
+  const std::string v6_address =
+      node.internal_ip_v6
+          ? R"({"type":"InternalIP","address":")" + node.internal_ip_v6->ToString() + R"("},)"
+          : std::string();
   std::string json =
       R"({"metadata":{"name":")" + node.name +
       R"(","uid":"4b81b51d-7966-4fe5-96b4-f0e31d518b7f","resourceVersion":")" +
@@ -60,10 +72,11 @@ std::string NodeJson(const BenchNode& node) {
       R"("beta.kubernetes.io/arch":"amd64","kubernetes.io/hostname":")" + node.name +
       R"(","topology.kubernetes.io/zone":"a"},"annotations":{"volumes.kubernetes.io/x":"true"},)" +
       R"("managedFields":[)" + ManagedFields() + R"(]},"spec":{"podCIDR":")" + cidr +
-      R"(","podCIDRs":[")" + cidr + R"("],"providerID":"x://worker"},"status":{"capacity":{)" +
+      R"(","podCIDRs":[")" + cidr + v6_cidr +
+      R"("],"providerID":"x://worker"},"status":{"capacity":{)" +
       R"("cpu":"8","memory":"32Gi"},"conditions":[)" + Conditions(node.resource_version) +
       R"(],"addresses":[{"type":"InternalIP","address":")" + node.internal_ip.ToString() +
-      R"("},{"type":"Hostname","address":"worker"}],"images":[)";
+      R"("},)" + v6_address + R"({"type":"Hostname","address":"worker"}],"images":[)";
   for (int i = 0;; ++i) {
     std::string image = std::string(i > 0 ? "," : "") +
                         R"({"names":["registry.example.org/team/image)" + std::to_string(i) +

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/ip_prefix.h"
@@ -17,12 +18,14 @@ struct BenchNode {
   std::string name;
   IpPrefix pod_cidr;
   IpAddress internal_ip;
+  std::optional<IpPrefix> pod_cidr_v6;  // Where there are both families, ...
+  std::optional<IpAddress> internal_ip_v6;
   uint64_t resource_version = 1;  // Heartbeat times go with it.
 };
 
 // Node number `i`, below 30,000: a /24 of 10.0.0.0/8 by an address of 192.168.0.0/16. Number 0 is
-// 192.168.0.2.
-BenchNode MakeBenchNode(size_t i);
+// 192.168.0.2. With `dual_stack` also fd00:10:NUMBER::/64 by an address of fd00:192::/64.
+BenchNode MakeBenchNode(size_t i, bool dual_stack = false);
 
 std::string NodeJson(const BenchNode& node);
 

@@ -2,7 +2,9 @@
 // network namespace. Start it in the root of the tree, with //controller:podroute built.
 //
 //   idle_bench           1,000 and 5,000 Nodes
-//   idle_bench --short   few; fails when something wakes it up; sizes and times mean nothing
+//   idle_bench --short   1,000 for a moment; times mean nothing
+//
+// Fails when something wakes it up, and when its memory was ever above the bound.
 #include <linux/rtnetlink.h>
 
 #include <chrono>
@@ -20,18 +22,20 @@ namespace {
 
 struct Size {
   size_t nodes, changes, heartbeats;
+  double megabytes;  // The bound: 1,000,000 bytes each.
   std::chrono::milliseconds idle, between_heartbeats;
 };
 
 void PrintMemory(const AgentProcess& agent, size_t nodes, const char* when) {
-  printf("%6zu nodes, %-22s RSS %5.1f MB (anonymous %.1f, files %.1f)\n", nodes, when,
-         agent.MemoryMb("VmRSS"), agent.MemoryMb("RssAnon"), agent.MemoryMb("RssFile"));
+  printf("%6zu nodes, %-22s RSS %5.1f MB (anonymous %.1f, files %.1f), at most %.1f\n", nodes, when,
+         agent.MemoryMb("VmRSS"), agent.MemoryMb("RssAnon"), agent.MemoryMb("RssFile"),
+         agent.MemoryMb("VmHWM"));
 }
 
 void ChangeNodes(NodeServer& server, size_t first, size_t count) {
   RouteWitness witness;
   for (size_t i = 0; i < count; ++i) {
-    BenchNode node = MakeBenchNode(first + i);
+    BenchNode node = MakeBenchNode(first + i, /*dual_stack=*/true);
     server.Send("ADDED", node);
     witness.AwaitRoute(RTM_NEWROUTE, node.pod_cidr);
     node.resource_version += 1000000;
@@ -44,7 +48,7 @@ void BenchHeartbeats(NodeServer& server, const AgentProcess& agent, const Size& 
   const uint64_t wake_ups = agent.LoopWakeUps();
   const double cpu = agent.CpuSeconds();
   for (size_t i = 0; i < size.heartbeats; ++i) {
-    BenchNode node = MakeBenchNode(i % size.nodes);
+    BenchNode node = MakeBenchNode(i % size.nodes, /*dual_stack=*/true);
     node.resource_version = 2000000 + i;
     server.Send("MODIFIED", node);
     std::this_thread::sleep_for(size.between_heartbeats);
@@ -59,10 +63,10 @@ void BenchHeartbeats(NodeServer& server, const AgentProcess& agent, const Size& 
 }
 
 void Bench(const Size& size) {
-  NodeServer server(size.nodes, true);
+  NodeServer server(size.nodes, /*tls=*/true, /*dual_stack=*/true);
   RouteWitness witness;
   AgentProcess agent(server.kubeconfig(), {"--mode=host", "--node_name=" + MakeBenchNode(0).name});
-  witness.AwaitRoutes(size.nodes - 1);
+  witness.AwaitRoutes(2 * (size.nodes - 1));
   server.AwaitWatch();
   agent.AwaitQuiet();
   PrintMemory(agent, size.nodes, "listed:");
@@ -71,6 +75,10 @@ void Bench(const Size& size) {
   PrintMemory(agent, size.nodes, "after changes:");
   BenchHeartbeats(server, agent, size);
   PrintMemory(agent, size.nodes, "after heartbeats:");
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  Check(agent.MemoryMb("VmHWM") < size.megabytes, "it took more memory than its bound");
+#endif
 
   const uint64_t wake_ups = agent.WakeUps();
   const double cpu = agent.CpuSeconds();
@@ -87,14 +95,14 @@ int Main(bool is_short) {
     printf("skipped: no network namespaces here: %s\n", entered.message().c_str());
     return 0;
   }
-  AddLan("eth0", MakeBenchNode(0).internal_ip.ToString() + "/16");
+  AddLan("eth0", MakeBenchNode(0).internal_ip.ToString() + "/16 fd00:192::2/64");
   using std::chrono::milliseconds;
   if (is_short) {
-    Bench({50, 10, 100, milliseconds(500), milliseconds(0)});
+    Bench({1000, 10, 100, 20, milliseconds(500), milliseconds(0)});
     return 0;
   }
-  Bench({1000, 1000, 5000, milliseconds(10000), milliseconds(1)});
-  Bench({5000, 1000, 5000, milliseconds(10000), milliseconds(1)});
+  Bench({1000, 1000, 5000, 20, milliseconds(10000), milliseconds(1)});
+  Bench({5000, 1000, 5000, 40, milliseconds(10000), milliseconds(1)});
   return 0;
 }
 

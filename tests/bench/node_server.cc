@@ -18,7 +18,8 @@ std::string AsChunk(std::string_view bytes) {
 
 }  // namespace
 
-NodeServer::NodeServer(size_t nodes, bool tls) : nodes_(nodes) {
+NodeServer::NodeServer(size_t nodes, bool tls, bool dual_stack)
+    : nodes_(nodes), dual_stack_(dual_stack) {
   ScriptedServer::Options options;
   std::string trust;
   if (tls) {
@@ -66,7 +67,7 @@ void NodeServer::AnswerList(ServerConnection& connection) const {
   for (size_t i = 0; i < nodes_;) {
     std::string piece;
     for (size_t end = std::min(nodes_, i + kNodesInChunk); i < end; ++i) {
-      piece += (i > 0 ? "," : "") + NodeJson(MakeBenchNode(i));
+      piece += (i > 0 ? "," : "") + NodeJson(MakeBenchNode(i, dual_stack_));
     }
     if (!connection.WriteChunk(piece)) return;
   }

@@ -17,11 +17,11 @@
 namespace podroute {
 
 // On loopback of the network namespace that its constructor's thread is in. Answers any list with
-// MakeBenchNode(0 ... nodes - 1), whole, as a server does that is asked for resourceVersion=0, and
-// keeps watches open; it has no watch-list.
+// MakeBenchNode(0 ... nodes - 1, dual_stack), whole, as a server does that is asked for
+// resourceVersion=0, and keeps watches open; it has no watch-list.
 class NodeServer {
  public:
-  NodeServer(size_t nodes, bool tls);
+  NodeServer(size_t nodes, bool tls, bool dual_stack = false);
   ~NodeServer();
 
   // A kubeconfig that leads here.
@@ -38,6 +38,7 @@ class NodeServer {
   void HoldWatch(ServerConnection& connection);
 
   const size_t nodes_;
+  const bool dual_stack_;
   const TempDir files_;
   std::mutex mutex_;
   std::condition_variable changed_;
