@@ -34,6 +34,7 @@ class AgentMasqueradeTest : public NatTest {
     other_node_->Run(
         "ip addr add 10.2.0.5/32 dev lo && ip addr add fd00:2::5/128 dev lo && "
         "ip route add 10.1.0.0/24 via 192.168.9.1 && ip route add fd00:1::/64 via fd09::1");
+    other_node_->Run(AwaitIpv6());
   }
   void Masquerade(const std::string& cluster = kCluster) {
     MasqueradeTable table(*socket_);

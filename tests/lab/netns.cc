@@ -84,6 +84,14 @@ int IfIndex(const std::string& name) {
   return static_cast<int>(index);
 }
 
+std::string AwaitIpv6(const std::string& link) {
+  return "for address in $(ip -6 -o address show scope global " +
+         (link.empty() ? "" : "dev " + link) +
+         " | awk '{print $4}'); do i=0; until ip -6 route show table local ${address%/*} | grep -q "
+         ".; do "
+         "i=$((i + 1)); [ $i -lt 5000 ] || exit 1; done; done; ";
+}
+
 int AddLan(const std::string& name, const std::string& addresses) {
   // Without link-local addresses, which would turn up later, in their own time.
   std::ostringstream commands;
@@ -102,6 +110,7 @@ int AddLan(const std::string& name, const std::string& addresses) {
     const char* nodad = address.find(':') != std::string::npos ? " nodad; " : "; ";
     commands << "ip addr add " << address << " dev " << name << nodad;
   }
+  commands << AwaitIpv6(name);
   Shell(commands.str());
   return IfIndex(name);
 }

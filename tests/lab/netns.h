@@ -24,6 +24,11 @@ int TryShell(const std::string& command);
 // The index of a link in the calling thread's network namespace. Aborts when there is none.
 int IfIndex(const std::string& name);
 
+// A shell command that waits until each global IPv6 address, of that link or of all, is one that
+// the kernel takes packets for. It makes the local route that lets it do so in its own time, also
+// without duplicate address detection (Linux 6.18).
+std::string AwaitIpv6(const std::string& link = "");
+
 // A veth pair `name` and `name`p, both up, with `addresses` ("192.168.0.1/16 fd00::1/64") on the
 // first. Returns its index. A veth because not every kernel has dummy links.
 int AddLan(const std::string& name, const std::string& addresses);
