@@ -73,10 +73,14 @@ TEST_F(RouterReportTest, OnlyTheLeaderSaysAnything) {
   PutNode(UsualNode(4));
   ASSERT_TRUE(ConditionBecomes("node4", "False RouteCreated"));
   EXPECT_EQ(standby.Says("condition set"), 0);
+  // When it knows of a Node that came later it knows of node4's condition; that one gets none.
+  PutNode({"witness", {}, {}});
+  ASSERT_TRUE(Becomes("podroute_nodes", 4));
   leader.Signal(SIGTERM);
   leader.Wait();
   PutNode(UsualNode(5));
   ASSERT_TRUE(ConditionBecomes("node5", "False RouteCreated"));
+  EXPECT_TRUE(Says("condition set node=node5"));
   EXPECT_EQ(standby.Says("condition set node=node5"), 1);
   EXPECT_EQ(standby.Says("condition set node=node4"), 0);  // It is as it should be.
 }
