@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -88,11 +87,14 @@ TEST_F(RouterAgentTest, WithoutElectionItWritesAndAsksForNoLease) {
 }
 
 TEST_F(RouterAgentTest, OneOfThreeWritesAndAStoppedLeaderIsFollowedAtOnce) {
-  ChildProcess& a = StartReplica(111);
+  // A poll would come after the test has given up.
+  const std::vector<std::string> slow = {"--lease_duration=30m", "--renew_deadline=20m",
+                                         "--retry_period=5m"};
+  ChildProcess& a = StartReplica(111, slow);
   ASSERT_TRUE(Logs(a, "routes are in place"));
-  ChildProcess& b = StartReplica(222);
+  ChildProcess& b = StartReplica(222, slow);
   ASSERT_TRUE(Logs(b, "stands by"));
-  ChildProcess& c = StartReplica(333);
+  ChildProcess& c = StartReplica(333, slow);
   ASSERT_TRUE(Logs(c, "stands by"));
   PutNode(UsualNodeV4(4));
   ASSERT_TRUE(Eventually("a route", [&] { return HasRoute(4, 111); }));
@@ -102,13 +104,10 @@ TEST_F(RouterAgentTest, OneOfThreeWritesAndAStoppedLeaderIsFollowedAtOnce) {
 
   kernel_->Clear();
   int lists = Asked("list nodes");
-  auto start = std::chrono::steady_clock::now();
   a.Signal(SIGTERM);
   ASSERT_TRUE(Eventually("a new leader's routes", [&] {
     return (HasRoute(4, 222) || HasRoute(4, 333)) && (HasRoute(2, 222) || HasRoute(2, 333));
   }));
-  // A retry period, which is what a poll would take, is two seconds.
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1900));
   EXPECT_EQ(a.Wait(), 0);
   EXPECT_EQ(Asked("list nodes"), lists) << "taking over needs no list";
   EXPECT_EQ(Writes(111), 0);
