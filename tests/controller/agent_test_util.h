@@ -119,6 +119,11 @@ class AgentTest : public ::testing::Test {
   std::string OurNexthops() { return Shell("ip nexthop show proto 110"); }
   // Everything but those and the pods' bridge's, as ip(8) shows it; nexthop objects too.
   std::string Strangers();
+  // A link and its addresses as somebody made them, without what the kernel says of its carrier in
+  // its own time.
+  static std::string LinkText(const std::string& link) {
+    return Shell("ip address show dev " + link + " | sed -E 's/NO-CARRIER,//; s/ state [A-Z]+//'");
+  }
 
   std::string WriteTemp(const std::string& name, const std::string& text);
 

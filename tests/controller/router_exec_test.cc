@@ -129,15 +129,16 @@ TEST_F(RouterExecTest, ABurstOfEventsIsAFewPushesAndNoneIsLost) {
     PutNodes(five);
     poll(nullptr, 0, 5);
   }
-  auto sent = std::chrono::steady_clock::now() - start;
   ASSERT_TRUE(Eventually("routes", [&] {
     for (int i = 4; i < 504; ++i) {
       if (!HasText(BurstNode(i).pod_cidrs[0])) return false;
     }
     return true;
   }));
-  // One at once, and one for each 400 ms with events: four in a second.
-  EXPECT_LE(Writes() - before, 2 + sent / std::chrono::milliseconds(400));
+  // One at once, and one for each 400 ms with events: four in a second. On a busy machine the last
+  // events come long after they were sent.
+  auto took = std::chrono::steady_clock::now() - start;
+  EXPECT_LE(Writes() - before, 2 + took / std::chrono::milliseconds(400));
 }
 
 TEST_F(RouterExecTest, ACommandThatHangsIsEndedWhenSomebodySaysStop) {
