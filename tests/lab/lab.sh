@@ -20,8 +20,8 @@ usage() {
 usage: lab.sh [--name LAB] VERB   (the lab's name: $LAB_NAME, else "podroute")
   up [--nodes N] [--mode host|router|none] [--backend kernel|bird|frr] [--dual-stack]
      [--until-exit-of PID] [-- FLAGS of the agents or the controller...]
-                                build the lab and wait until every route is there; mode none starts
-                                no agent; with a PID the lab ends, at the latest, with that process
+                                build the lab and wait until every route, and what the agents install,
+                                is there; mode none starts no agent; with a PID the lab ends, at the latest, with that process
   down                          remove all of it and nothing else
   list                          nodes and pods with their addresses
   status                        which of the lab's processes run
