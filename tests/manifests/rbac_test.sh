@@ -74,7 +74,7 @@ account() { lab api GET /_test/rbac | jq -r ".$1[]"; }  # denied|used|unused
 
 # The controller refuses the one that claims another's podCIDR, twice.
 router_refuses_twice() {
-  router_says() { lab logs router | grep -q "$1"; }
+  router_says() { [[ $(lab logs router) == *"$1"* ]]; }
   wait_for 20 event_count worker8 1 OverlapsNode
   lab kubectl delete node worker8 >/dev/null
   wait_for 20 router_says "no longer refused node=worker8"
