@@ -24,7 +24,7 @@ struct BenchNode {
 };
 
 // Node number `i`, below 30,000: a /24 of 10.0.0.0/8 by an address of 192.168.0.0/16. Number 0 is
-// 192.168.0.2. With `dual_stack` also fd00:10:NUMBER::/64 by an address of fd00:192::/64.
+// 192.168.0.2. With `dual_stack` also fd00:10:N::/64 by fd00:192::N, where N is i + 2.
 BenchNode MakeBenchNode(size_t i, bool dual_stack = false);
 
 std::string NodeJson(const BenchNode& node);

@@ -152,7 +152,7 @@ TEST_F(BridgeAnnounceTest, TheLinkLocalAddressIsTheKernelsOwnAndThereAtOnce) {
   EXPECT_FALSE(Has(at_once, "tentative")) << at_once;
   TestPod other;
   MustAdd("b", other, DualStack());
-  EXPECT_EQ(other.Try("ping -c1 -w30 fe80::ff:fe00:77%eth0"), 0);
+  EXPECT_EQ(other.Try("ping -c1 -W5 fe80::ff:fe00:77%eth0"), 0);
 
   // The kernel's own, where it is to look for duplicates.
   TestPod careful;
@@ -207,7 +207,9 @@ TEST_F(BridgeAnnounceTest, Ipv6IsEnabledWhereItIsDisabledAndAnAddressIsToBeGiven
   pod.Run(kDisable);
   MustAdd("a", pod, DualStack());
   EXPECT_EQ(pod.Run(kShow), "0\n0\n");
-  EXPECT_EQ(pod.Try("ping -c1 -w30 fd00:1::1"), 0);
+  Shell(AwaitIpv6());
+  pod.Run(AwaitIpv6());
+  EXPECT_EQ(pod.Try("ping -c1 -W5 fd00:1::1"), 0);
   EXPECT_EQ(pod.Try("ping -c1 -W5 ::1"), 0);
   EXPECT_EQ(pod.Run("cat /proc/sys/net/ipv6/conf/all/disable_ipv6"), "1\n");
 

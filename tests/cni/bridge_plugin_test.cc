@@ -20,11 +20,13 @@ TEST_F(BridgePluginTest, TwoPodsReachEachOtherAndTheHostOnBothFamilies) {
   TestPod b;
   MustAdd("a", a, DualStack(R"("hairpinMode":true,)"));
   MustAdd("b", b, DualStack(R"("hairpinMode":true,)"));
+  Shell(AwaitIpv6());
+  for (const TestPod* pod : {&a, &b}) pod->Run(AwaitIpv6());
   for (const char* address : {"10.1.0.3", "fd00:1::3", "10.1.0.1", "fd00:1::1"}) {
-    EXPECT_EQ(a.Try(std::string("ping -c1 -w30 ") + address), 0) << address;
+    EXPECT_EQ(a.Try(std::string("ping -c1 -W5 ") + address), 0) << address;
   }
   EXPECT_EQ(TryShell("ping -c1 -W5 10.1.0.2"), 0);
-  EXPECT_EQ(TryShell("ping -c1 -w30 fd00:1::2"), 0);
+  EXPECT_EQ(TryShell("ping -c1 -W5 fd00:1::2"), 0);
   MustDel("a", a.path(), DualStack());
   MustDel("b", b.path(), DualStack());
   ExpectNothingLeft();

@@ -34,8 +34,10 @@ TEST_F(BridgeSpoofTest, APodReachesOthersWithItsOwnAddressOnly) {
   MustAdd("a", a, Checked());
   MustAdd("b", b, Checked());
   MustAdd("open", open, DualStack());
+  Shell(AwaitIpv6());
+  for (const TestPod* pod : {&a, &b}) pod->Run(AwaitIpv6());
   for (const char* address : {"10.1.0.1", "10.1.0.3", "10.1.0.4", "fd00:1::1", "fd00:1::3"}) {
-    EXPECT_EQ(a.Try(std::string("ping -c1 -w30 ") + address), 0) << address;
+    EXPECT_EQ(a.Try(std::string("ping -c1 -W5 ") + address), 0) << address;
   }
   a.Run("ip link set eth0 address 02:00:00:00:00:66");
   EXPECT_NE(a.Try("ping -c1 -W1 10.1.0.1"), 0);

@@ -76,10 +76,10 @@ TEST_F(BridgeVlanTest, TheGatewayIsInTheVlanUnderTheReferencesName) {
   EXPECT_EQ(Shell("cat /proc/sys/net/ipv6/conf/cni0.100/accept_dad"), "0\n");
   EXPECT_EQ(VlansOf(HostEnd("a")), "1 Egress Untagged\n100 PVID Egress Untagged\n");
   for (const char* address : {"10.100.0.1", "10.100.0.3", "fd00:100::1", "fd00:100::3"}) {
-    EXPECT_EQ(a.Try(std::string("ping -c1 -w30 ") + address), 0) << address;
+    EXPECT_EQ(a.Try(std::string("ping -c1 -W5 ") + address), 0) << address;
   }
   EXPECT_EQ(TryShell("ping -c1 -W5 10.100.0.2"), 0);
-  EXPECT_EQ(TryShell("ping -c1 -w30 fd00:100::3"), 0);
+  EXPECT_EQ(TryShell("ping -c1 -W5 fd00:100::3"), 0);
 }
 
 TEST_F(BridgeVlanTest, PodsWithoutVlanGoOnWhenTheFirstWithOneComes) {

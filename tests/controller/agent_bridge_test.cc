@@ -62,7 +62,8 @@ TEST_F(AgentBridgeTest, ItIsThereBeforeTheConflistAndAfterTheRoutes) {
   EXPECT_EQ(Shell("sysctl -n net.ipv6.conf.cni0.accept_ra"), "0\n");
   // Without a port it has no carrier, and answers even so. (NO-CARRIER is up to a second later.)
   EXPECT_FALSE(Is("ip link show cni0 | grep -q LOWER_UP"));
-  EXPECT_TRUE(Is("ping -c1 -w30 10.244.1.1 && ping -c1 -w30 fd00:10:244:1::1"));
+  Shell(AwaitIpv6());
+  EXPECT_TRUE(Is("ping -c1 -W5 10.244.1.1 && ping -c1 -W5 fd00:10:244:1::1"));
 }
 
 TEST_F(AgentBridgeTest, InLocalModeToo) {

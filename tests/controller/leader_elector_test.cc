@@ -131,6 +131,7 @@ TEST_F(LeaderElectorTest, AServerThatRestartsCostsNothing) {
   ASSERT_TRUE(Eventually([&] { return Leads(a); }));
   std::shared_ptr<WritePermit> permit = a.elector->permit();
   std::string before = Lease();
+  EXPECT_TRUE(LeaseHas(R"("leaseDurationSeconds":15)")) << before;
   Order("restart?versions=keep");
   EXPECT_TRUE(Eventually([&] { return Lease() != before; })) << "not renewed";
   EXPECT_TRUE(permit->open());

@@ -29,8 +29,8 @@ new_pods_work() {  # SUFFIX of their names
   mapfile -t on_worker < <(lab pod worker1 "new-worker$1")
   expect_eq "addresses of new pods" "2 2" "${#on_master[@]} ${#on_worker[@]}"
   local to
-  for to in "${on_worker[@]}"; do lab exec "new-master$1" ping -c1 -w30 "$to" >/dev/null || fail "no way to $to"; done
-  for to in "${on_master[@]}"; do lab exec "new-worker$1" ping -c1 -w30 "$to" >/dev/null || fail "no way to $to"; done
+  for to in "${on_worker[@]}"; do lab exec "new-master$1" ping -c1 -W5 "$to" >/dev/null || fail "no way to $to"; done
+  for to in "${on_master[@]}"; do lab exec "new-worker$1" ping -c1 -W5 "$to" >/dev/null || fail "no way to $to"; done
 }
 
 is_ready() { lab exec "$1" curl -fsS --noproxy '*' http://127.0.0.1:9434/readyz; }

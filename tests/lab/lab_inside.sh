@@ -107,14 +107,14 @@ start() {  # MACHINE PIDFILE CMD...
   # shellcheck disable=SC2016  # for the inner shell
   in_machine "$machine" setsid bash -c 'read -r pid _ </proc/self/stat; echo "$pid" >"$1"; shift; exec "$@"' \
     start "$pid_file" "$@" </dev/null >>"$machines/$machine/log" 2>&1 &
-  wait_for 60 test -s "$pid_file" || fail "it did not start on $machine"
+  wait_for 5 test -s "$pid_file" || fail "it did not start on $machine"
 }
 
 end() {  # PIDFILE SIGNAL: and wait until it is gone
   local pid
   pid=$(pid_of "$1") || return 0
   kill "-$2" "$pid"
-  wait_for 60 not pid_of "$1" || fail "process $pid does not end on SIG$2"
+  wait_for 5 not pid_of "$1" || fail "process $pid does not end on SIG$2"
   rm "$1"
 }
 
@@ -132,7 +132,7 @@ apiserver() {
         command+=("--self_signed_dir=$state")
       fi
       start apiserver "$pid_file" "${command[@]}" "$@"
-      wait_for 60 api GET /readyz || fail "the API server does not answer: $(tail -n1 "$machines/apiserver/log")"
+      wait_for 10 api GET /readyz || fail "the API server does not answer: $(tail -n1 "$machines/apiserver/log")"
       ;;
     stop | kill)
       pid_of "$pid_file" >/dev/null || return 0
@@ -163,7 +163,7 @@ monitor() {
       # shellcheck disable=SC2016  # for the inner shell
       start "$machine" "$pid_file" bash -c 'exec ip -tshort -oneline monitor route nexthop >"$1"' monitor "$output"
       listening() { (($(route_listeners "$machine") > before)); }
-      wait_for 60 listening || fail "ip monitor does not start on $machine"
+      wait_for 5 listening || fail "ip monitor does not start on $machine"
       ;;
     stop)
       end "$pid_file" TERM
@@ -224,7 +224,7 @@ CONF
         install -o frr -g frr -m 640 /dev/null "$machines/router/run/frr/$daemon.conf"
         start router "$machines/router/$daemon.pid" "/usr/lib/frr/$daemon" --vty_socket /run/frr -z /run/frr/zserv.api \
           -i "/run/frr/$daemon.pid" -f "/run/frr/$daemon.conf" -A 127.0.0.1 -P 0 --log stdout
-        wait_for 60 test -S "$machines/router/run/frr/$daemon.vty" || fail "$daemon does not answer"
+        wait_for 5 test -S "$machines/router/run/frr/$daemon.vty" || fail "$daemon does not answer"
       done
       ;;
   esac
@@ -302,7 +302,7 @@ network_is_there() {  # on MACHINE: a route to each other node's pods, or what a
 conflist_is_there() { in_machine "$1" test -e "$cni_conf_dir/10-podroute.conflist"; }
 
 pod_config() {  # NODE PORTS: one plugin's configuration; PORTS: runtimeConfig.portMappings
-  wait_for 60 conflist_is_there "$1" || fail "no agent has installed $cni_conf_dir/10-podroute.conflist on $1"
+  wait_for 15 conflist_is_there "$1" || fail "no agent has installed $cni_conf_dir/10-podroute.conflist on $1"
   in_machine "$1" cat "$cni_conf_dir/10-podroute.conflist" |
     jq --argjson ports "$2" '
       if (.plugins | length) != 1 then error("the lab can call one plugin only") else . end |
@@ -425,8 +425,8 @@ hold() {
     agent "$machine" start
   done
   for machine in "${run_on[@]}"; do
-    wait_for 60 network_is_there "$machine" ||
-      fail "no pod network on $machine after a minute: $(tail -n1 "$machines/$machine/log")"
+    wait_for 15 network_is_there "$machine" ||
+      fail "no pod network on $machine after 15 s: $(tail -n1 "$machines/$machine/log")"
   done
   echo ready
   exec >&2

@@ -27,7 +27,7 @@ NodesReachEachOtherAndTheRouter() {
   lab_up --mode none --nodes 4 --dual-stack
   local to
   for to in 192.168.0.1 192.168.0.3 192.168.0.4 192.168.0.253 192.168.0.254 fd00:192:168::4 fd00:192:168::fe; do
-    lab exec worker1 ping -c1 -w30 "$to"
+    lab exec worker1 ping -c1 -W5 "$to"
   done
   expect_eq "the host name" worker1 "$(lab exec worker1 hostname)"
   expect_contains "the default route" "via 192.168.0.254" "$(lab exec worker3 ip route show default)"

@@ -30,16 +30,16 @@ pods_reach_each_other() {  # BACKEND
   expect_eq "the router's" "$all_three" "$(pod_routes router)"
   for from in master1 worker1 worker2; do
     for to in $(lab list | sed -n 's/^pod .*: //p'); do
-      lab exec "pod-$from" ping -c1 -w30 "${to%/*}" >/dev/null || fail "pod-$from does not reach $to"
+      lab exec "pod-$from" ping -c1 -W5 "${to%/*}" >/dev/null || fail "pod-$from does not reach $to"
     done
   done
 
   # A node leaves and comes back under somebody else's ping, which loses nothing.
   start_ping moved pod-master1 10.244.2.2
   lab kubectl delete node worker2
-  wait_for 30 pod_routes_are router "$first_two"
+  wait_for 10 pod_routes_are router "$first_two"
   lab register worker2
-  wait_for 30 pod_routes_are router "$all_three"
+  wait_for 10 pod_routes_are router "$all_three"
   # So it is when the controller is killed and started again.
   lab agent router kill
   lab agent router start --leader_elect=false
@@ -101,7 +101,7 @@ BirdThatIsKilledAndStartedAgainHasItsRoutesBack() {
   lab_up --nodes 3 --mode router --backend bird
   lab router-daemon kill
   lab router-daemon start
-  wait_for 30 pod_routes_are router "$all_three"
+  wait_for 10 pod_routes_are router "$all_three"
 }
 
 configured_in_frr() {
@@ -113,7 +113,7 @@ frr_is_configured_with() { [[ $(configured_in_frr) == "$1" ]]; }
 FrrThatIsKilledAndStartedEmptyHasItsRoutesBack() {
   needs_frr
   lab_up --nodes 3 --mode router --backend frr
-  wait_for 30 frr_is_configured_with "$all_three"
+  wait_for 10 frr_is_configured_with "$all_three"
   # What is in the kernel says nothing now: zebra, killed, may have had the time to take staticd's routes
   # out of it, or not.
   lab router-daemon kill
